@@ -1,0 +1,49 @@
+package api
+
+// The stream, after the upgrade. Both sides write frames:
+//
+//	request   length (uint32, big endian, of what follows) | op (1 byte)     | payload
+//	reply     length (uint32, big endian, of what follows) | status (1 byte) | payload
+//
+// Replies come in the order of the requests; a client may send several before
+// it reads. A reply with status StatusError has an Error in JSON as payload. A
+// frame longer than MaxFrame, or an unknown op, ends the connection.
+
+// Op is the operation of a request frame.
+type Op byte
+
+// The operations.
+const (
+	// OpFind: the payload is text, the reply's payload a match.Result as AppendResult writes it.
+	OpFind Op = 'F'
+	// OpKernel: the payload is a Kernel in JSON, the reply's a Grant in JSON. The kernel is known
+	// until this connection ends. Only the hook itself may send it: the peer's pid is the kernel's.
+	OpKernel Op = 'K'
+	// OpGet: the payload is a name, the reply's the value's bytes. On a connection of a hook
+	// (or of any process below it) the kernel's policy decides.
+	OpGet Op = 'G'
+	// OpNames: no payload; the reply's payload is a JSON list of the names that the asking kernel may have.
+	OpNames Op = 'N'
+)
+
+// Status of a reply frame.
+const (
+	StatusOK    byte = 0
+	StatusError byte = 1
+)
+
+// Kernel is what a hook says of the kernel that it is about to start.
+type Kernel struct {
+	API      int    `json:"api"`
+	Dir      string `json:"dir"`                // working directory of the kernel, absolute
+	Notebook string `json:"notebook,omitempty"` // JPY_SESSION_NAME, if it is a path; not to be believed for policy
+	Argv0    string `json:"argv0"`              // the real kernel's program, for the audit
+}
+
+// Grant is the agent's answer: what this kernel may have now.
+type Grant struct {
+	ID     string            `json:"id"`               // for the audit
+	Config string            `json:"config,omitempty"` // path of the nbhush.toml that counted, if any
+	Values map[string][]byte `json:"values,omitempty"` // for the kernel's environment
+	Notice *Error            `json:"notice,omitempty"` // why there are no values although nbhush.toml asks for some
+}
