@@ -1,0 +1,68 @@
+# make test     everything, with the race detector, against real counterparts
+# make lint     gofumpt, vet for three systems, staticcheck, golangci-lint
+# make bench    DESIGN's budgets: each row a ratio measured in one run
+# make install  what install.sh does, less the demo
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := build
+
+GO       ?= go
+PYTHON   ?= python3
+DEVCACHE ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/nbhush-dev
+VENV     := $(DEVCACHE)/venv-$(shell cat .ci/requirements.txt | cksum | cut -d' ' -f1)
+TOOL     := $(GO) tool -modfile=.ci/tools/go.mod
+VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo 0.1.0)
+LDFLAGS  := -s -w -X main.version=$(VERSION)
+BENCH    ?= .
+FUZZTIME ?= 30s
+
+export CGO_ENABLED ?= 0
+export NBHUSH_TEST_PYTHON ?= $(VENV)/bin/python
+
+.PHONY: build test unit lint bench fuzz venv deps install docs clean
+
+build:
+	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/ ./cmd/nbhush
+
+# The race detector needs cgo; what ships is built without it.
+test: deps venv
+	CGO_ENABLED=1 $(GO) test -race -timeout 25m ./...
+
+# Only what needs nothing but Go: under a minute, offline.
+unit:
+	env -u NBHUSH_TEST_PYTHON $(GO) test -short ./...
+
+lint:
+	@fmt="$$($(TOOL) gofumpt -l agent cmd kernelhook nbstrip)"; if [ -n "$$fmt" ]; then echo "gofumpt would change:"; echo "$$fmt"; exit 1; fi
+	for os in linux darwin windows; do GOOS=$$os $(GO) vet ./... && GOOS=$$os $(GO) build -o /dev/null ./cmd/nbhush; done
+	$(TOOL) staticcheck ./...
+	$(TOOL) golangci-lint run ./...
+	$(GO) mod tidy -diff
+
+bench: deps venv
+	$(GO) run ./cmd/nbhush/bench -run '$(BENCH)'
+
+# Every fuzz target for FUZZTIME.
+fuzz:
+	@for pkg in $$($(GO) list ./...); do \
+	  for target in $$($(GO) test -list '^Fuzz' $$pkg | grep '^Fuzz' || true); do \
+	    echo "$$pkg $$target"; $(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) $$pkg; \
+	  done; done
+
+venv: $(VENV)/done
+$(VENV)/done: .ci/requirements.txt
+	@echo "making the test environment in $(VENV)"
+	rm -rf '$(VENV)'
+	$(PYTHON) -m venv '$(VENV)'
+	'$(VENV)/bin/pip' install --quiet --disable-pip-version-check -r .ci/requirements.txt
+	touch '$@'
+
+deps:
+	@.ci/deps
+
+install:
+	./install.sh --no-demo
+
+clean:
+	rm -rf bin
