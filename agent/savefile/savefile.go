@@ -15,7 +15,28 @@ import (
 // link is followed, so that the link stays a link. On an error the old file is
 // untouched and no temporary file is left, unless the process was killed; such
 // leftovers are called .NAME.nbhush-*.
-func Write(path string, data []byte, perm fs.FileMode) (err error) {
+func Write(path string, data []byte, perm fs.FileMode) error {
+	return write(path, data, perm, func(fs.FileInfo) error { return nil })
+}
+
+// ErrChanged says that a file is no longer the one that was read.
+var ErrChanged = errors.New("the file was changed by another program meanwhile")
+
+// Swap is Write for a file that exists and was read when it was as was says:
+// just before the rename it compares the file's identity, size and time of
+// modification, and leaves it alone with ErrChanged when one of them differs.
+func Swap(path string, data []byte, was fs.FileInfo) error {
+	return write(path, data, was.Mode().Perm(), func(now fs.FileInfo) error {
+		if now == nil || !os.SameFile(was, now) || now.Size() != was.Size() || !now.ModTime().Equal(was.ModTime()) {
+			return ErrChanged
+		}
+		return nil
+	})
+}
+
+// write does the work. Last before the rename it calls check with what is at
+// path then, nil for nothing; an error of check stops it.
+func write(path string, data []byte, perm fs.FileMode, check func(fs.FileInfo) error) (err error) {
 	if real, err := filepath.EvalSymlinks(path); err == nil {
 		path = real
 	}
@@ -51,6 +72,13 @@ func Write(path string, data []byte, perm fs.FileMode) (err error) {
 		return err
 	}
 	if err := tmp.Close(); err != nil {
+		return err
+	}
+	now, err := os.Stat(path)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if err := check(now); err != nil {
 		return err
 	}
 	if err := os.Rename(tmp.Name(), path); err != nil {

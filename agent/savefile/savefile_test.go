@@ -1,9 +1,11 @@
 package savefile
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 )
 
 func TestWrite(t *testing.T) {
@@ -61,5 +63,62 @@ func TestWriteLeavesNothingWhenItFails(t *testing.T) {
 	entries, err := os.ReadDir(dir)
 	if err != nil || len(entries) != 1 {
 		t.Errorf("%d entries in the folder, want 1", len(entries))
+	}
+}
+
+func TestSwap(t *testing.T) {
+	put := func(path, text string) {
+		t.Helper()
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	cases := []struct {
+		name   string
+		before func(path string)
+		want   string
+		err    error
+	}{
+		{"untouched", func(string) {}, "new", nil},
+		{"written to", func(path string) { put(path, "saved meanwhile") }, "saved meanwhile", ErrChanged},
+		{"same size, other time", func(path string) {
+			put(path, "OLD")
+			if err := os.Chtimes(path, time.Time{}, time.Unix(1, 0)); err != nil {
+				t.Fatal(err)
+			}
+		}, "OLD", ErrChanged},
+		{"replaced", func(path string) {
+			put(path+"2", "OLD")
+			if err := os.Rename(path+"2", path); err != nil {
+				t.Fatal(err)
+			}
+		}, "OLD", ErrChanged},
+		{"removed", func(path string) {
+			if err := os.Remove(path); err != nil {
+				t.Fatal(err)
+			}
+		}, "", ErrChanged},
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			dir := t.TempDir()
+			path := filepath.Join(dir, "f")
+			put(path, "old")
+			was, err := os.Stat(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			c.before(path)
+			if err := Swap(path, []byte("new"), was); !errors.Is(err, c.err) {
+				t.Errorf("error %v, want %v", err, c.err)
+			}
+			got, err := os.ReadFile(path)
+			if string(got) != c.want || (c.want != "" && err != nil) {
+				t.Errorf("content %q (%v), want %q", got, err, c.want)
+			}
+			if entries, _ := os.ReadDir(dir); len(entries) > 1 {
+				t.Errorf("%d entries in the folder: a temporary file was left", len(entries))
+			}
+		})
 	}
 }
