@@ -1,0 +1,73 @@
+package zsock
+
+import (
+	"errors"
+	"time"
+)
+
+// Errors that callers decide on.
+var (
+	// ErrClosed is returned by a socket that was closed.
+	ErrClosed = errors.New("zsock: socket is closed")
+	// ErrNoPeer is returned by a send to a peer that is not connected, or that
+	// was cut off because it did not read what was sent before.
+	ErrNoPeer = errors.New("zsock: no such peer")
+)
+
+// Options are the limits of a socket. The zero value has good defaults.
+// Callbacks may run on any goroutine, must not block and must not call the socket.
+type Options struct {
+	// MaxUntrusted is the size in bytes of the largest message that a Router
+	// takes from a peer before Trust: 1 MiB if zero.
+	MaxUntrusted int
+	// MaxMessage is the size in bytes of the largest message that is taken
+	// at all: 1 GiB if zero.
+	MaxMessage int
+	// Handshake is the longest time that a new connection may take until it
+	// can carry messages: 10 s if zero.
+	Handshake time.Duration
+	// Queue is the number of bytes that may wait for one slow peer. Beyond
+	// it an XPub drops the oldest message, a Router cuts the peer off and
+	// a Dealer's Send waits. A message longer than Queue is still taken when
+	// nothing else waits. 512 MiB for XPub and 64 MiB for the others if zero.
+	Queue int
+	// MaxPeers is the number of connections of a listening socket: 256 if zero.
+	// Beyond it the connection that is longest in its handshake is closed
+	// for a new one, then the oldest one that is not trusted (Router only).
+	MaxPeers int
+	// Linger is how long Close waits for queued messages to be written:
+	// 1 s if zero, as ipykernel does; not at all if negative.
+	Linger time.Duration
+	// OnDrop, if set, is told how many messages an XPub has just dropped
+	// for one slow subscriber.
+	OnDrop func(n int)
+	// OnClose, if set, is told why a connection ended: io.EOF when the peer
+	// closed it between two messages. Errors hold no bytes of a message.
+	OnClose func(err error)
+}
+
+func (o Options) withDefaults(queue int) Options {
+	set := func(v *int, d int) {
+		if *v <= 0 {
+			*v = d
+		}
+	}
+	set(&o.MaxMessage, 1<<30)
+	set(&o.MaxUntrusted, 1<<20)
+	o.MaxUntrusted = min(o.MaxUntrusted, o.MaxMessage)
+	set(&o.Queue, queue)
+	set(&o.MaxPeers, 256)
+	if o.Handshake <= 0 {
+		o.Handshake = 10 * time.Second
+	}
+	if o.Linger == 0 {
+		o.Linger = time.Second
+	}
+	if o.OnDrop == nil {
+		o.OnDrop = func(int) {}
+	}
+	if o.OnClose == nil {
+		o.OnClose = func(error) {}
+	}
+	return o
+}

@@ -1,0 +1,216 @@
+package zsock
+
+import (
+	"encoding/binary"
+	"fmt"
+	"net"
+	"slices"
+	"sync"
+	"time"
+)
+
+// kind is what a socket is to its peers: RFC 37, "The Socket-Type Property".
+type kind struct {
+	name    string
+	peers   []string // socket types that it talks to
+	buffer  int      // size of a reader's buffer
+	queue   int      // default of Options.Queue
+	full    full
+	trusted bool // peers need no Trust
+}
+
+var (
+	routerKind = kind{name: "ROUTER", peers: []string{"REQ", "DEALER", "ROUTER"}, buffer: 64 << 10, queue: 64 << 20, full: cutOff}
+	echoKind   = kind{name: "ROUTER", peers: []string{"REQ", "DEALER", "ROUTER"}, buffer: 8 << 10, queue: 1 << 20, full: wait, trusted: true}
+	xpubKind   = kind{name: "XPUB", peers: []string{"SUB", "XSUB"}, buffer: 8 << 10, queue: 512 << 20, full: dropOldest, trusted: true}
+	dealerKind = kind{name: "DEALER", peers: []string{"ROUTER", "DEALER", "REP"}, buffer: 64 << 10, queue: 64 << 20, full: wait, trusted: true}
+	subKind    = kind{name: "SUB", peers: []string{"PUB", "XPUB"}, buffer: 64 << 10, queue: 1 << 20, full: wait, trusted: true}
+)
+
+// peer is one connection.
+type peer struct {
+	conn  net.Conn
+	kind  *kind
+	id    []byte // routing id
+	minor byte   // of the ZMTP version that both speak
+	in    *reader
+	out   *queue
+
+	established bool          // handshake done; the server's lock guards it
+	trust       chan struct{} // closed by Trust
+	trustOnce   sync.Once
+	heard       bool // the reader has delivered a message of it
+
+	// subscribed, if set, is told of SUBSCRIBE and CANCEL.
+	subscribed func(topic []byte, cancel bool) error
+	// done is closed when the socket closes.
+	done <-chan struct{}
+	o    *Options
+}
+
+func newPeer(conn net.Conn, k *kind, o *Options, pl *pool, wg *sync.WaitGroup, done <-chan struct{}) *peer {
+	p := &peer{
+		conn: conn, kind: k, o: o, done: done,
+		in:    newReader(conn, pl, k.buffer),
+		out:   newQueue(conn, o.Queue, k.full, wg),
+		trust: make(chan struct{}),
+	}
+	p.in.command, p.in.allow = p.command, p.allow
+	if k.trusted {
+		p.trusted()
+	}
+	return p
+}
+
+func (p *peer) trusted() { p.trustOnce.Do(func() { close(p.trust) }) }
+
+func (p *peer) isTrusted() bool {
+	select {
+	case <-p.trust:
+		return true
+	default:
+		return false
+	}
+}
+
+// errRefused is the reason of the other side's ERROR command.
+func errRefused(data []byte) error {
+	reason, _, err := splitCommand(data) // an error-reason has the same form as a name
+	if err != nil {
+		reason = nil
+	}
+	return &refusedError{string(reason)}
+}
+
+type refusedError struct{ reason string }
+
+func (e *refusedError) Error() string { return fmt.Sprintf("refused by the other side: %q", e.reason) }
+
+// accept does the server's part of greeting and handshake: RFC 37, "Version
+// Negotiation" and "The NULL Security Mechanism".
+func (p *peer) accept() error {
+	if err := p.greet(); err != nil {
+		return err
+	}
+	r, err := p.in.ready()
+	if err == nil {
+		err = p.check(r)
+	}
+	if err != nil {
+		// "handle errors by returning an ERROR command, and then disconnecting".
+		_, _ = p.conn.Write(appendCommand(nil, "ERROR", append([]byte{byte(len(err.Error()))}, err.Error()...)))
+		return err
+	}
+	p.id = slices.Clone(r.identity)
+	_, err = p.conn.Write(appendReady(nil, ready{socketType: p.kind.name}))
+	return err
+}
+
+// connect does the client's part.
+func (p *peer) connect(identity []byte) error {
+	if err := p.greet(); err != nil {
+		return err
+	}
+	if _, err := p.conn.Write(appendReady(nil, ready{p.kind.name, identity})); err != nil {
+		return err
+	}
+	r, err := p.in.ready()
+	if err != nil {
+		return err
+	}
+	return p.check(r)
+}
+
+func (p *peer) greet() (err error) {
+	if _, err := p.conn.Write([]byte(greeting)); err != nil {
+		return err
+	}
+	p.minor, err = p.in.greet()
+	return err
+}
+
+func (p *peer) check(r ready) error {
+	if !slices.Contains(p.kind.peers, r.socketType) {
+		return fmt.Errorf("%w for %s", errSocketType, p.kind.name)
+	}
+	return checkIdentity(r.identity)
+}
+
+// allow decides whether the next frame of a message may come.
+func (p *peer) allow(size uint64, frames int) (eager bool, err error) {
+	limit, most := p.limits()
+	if (size > uint64(limit) || frames > most) && p.awaitTrust() {
+		limit, most = p.limits()
+	}
+	if size > uint64(limit) {
+		return false, fmt.Errorf("%w: message of %d bytes", errTooLong, size)
+	}
+	if frames > most {
+		return false, fmt.Errorf("%w: message of %d frames", errTooLong, frames)
+	}
+	return p.isTrusted(), nil
+}
+
+func (p *peer) limits() (bytes, frames int) {
+	switch {
+	case p.kind == &xpubKind, p.kind == &echoKind:
+		return maxCommand, maxFramesUntrusted
+	case p.isTrusted():
+		return p.o.MaxMessage, maxFrames
+	}
+	return p.o.MaxUntrusted, maxFramesUntrusted
+}
+
+// awaitTrust waits for the caller's verdict on what the peer sent before: a
+// client may send a long message right behind its first one. Nothing of the
+// long message is read meanwhile.
+func (p *peer) awaitTrust() bool {
+	if p.isTrusted() || !p.heard {
+		return false
+	}
+	t := time.NewTimer(p.o.Handshake)
+	defer t.Stop()
+	select {
+	case <-p.trust:
+		return true
+	case <-p.done:
+	case <-t.C:
+	}
+	return false
+}
+
+// command handles a command of the traffic phase. Those that it does not know,
+// such as JOIN and LEAVE, mean nothing to these sockets and are skipped, as libzmq does.
+func (p *peer) command(body []byte) error {
+	name, data, err := splitCommand(body)
+	if err != nil {
+		return err
+	}
+	switch string(name) {
+	case "PING":
+		return p.ping(data)
+	case "SUBSCRIBE", "CANCEL":
+		if p.subscribed != nil {
+			return p.subscribed(data, string(name) == "CANCEL")
+		}
+	case "ERROR":
+		return errRefused(data)
+	}
+	return nil
+}
+
+// ping answers a PING: RFC 37, "Connection Heartbeating".
+func (p *peer) ping(data []byte) error {
+	const maxContext = 16
+	if len(data) < 2 || len(data) > 2+maxContext {
+		return fmt.Errorf("%w: PING of %d bytes", errCommand, len(data))
+	}
+	p.in.ttl = time.Duration(binary.BigEndian.Uint16(data)) * (time.Second / 10)
+	return p.sendCommand("PONG", data[2:])
+}
+
+func (p *peer) sendCommand(name string, data ...[]byte) error {
+	frame := appendCommand(nil, name, data...)
+	_, err := p.out.send(&encoded{pieces: [][]byte{frame}, size: len(frame), command: true})
+	return err
+}

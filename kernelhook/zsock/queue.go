@@ -1,0 +1,316 @@
+package zsock
+
+import (
+	"fmt"
+	"net"
+	"sync"
+)
+
+// inlineLen is the length up to which a frame is copied behind its header, so
+// that a message of small frames is one piece for writev.
+const inlineLen = 4 << 10
+
+// encoded is one message in the form of the wire, cut into pieces: scratch
+// holds the headers and small frames, the other pieces are the caller's frames.
+type encoded struct {
+	scratch []byte
+	pieces  [][]byte
+	size    int
+	kept    [][]byte // what queues share of it, once one had to
+	command bool
+}
+
+func (e *encoded) encode(frames [][]byte) {
+	need := 0
+	for _, f := range frames {
+		need += maxHeader
+		if len(f) <= inlineLen {
+			need += len(f)
+		}
+	}
+	if cap(e.scratch) < need {
+		e.scratch = make([]byte, 0, need)
+	}
+	s, from := e.scratch[:0], 0
+	for i, f := range frames {
+		flags := byte(flagMore)
+		if i == len(frames)-1 {
+			flags = 0
+		}
+		s = appendHeader(s, flags, len(f))
+		e.size += len(f)
+		if len(f) <= inlineLen {
+			s = append(s, f...)
+			e.size -= len(f)
+			continue
+		}
+		e.pieces = append(e.pieces, s[from:], f)
+		from = len(s)
+	}
+	if from < len(s) {
+		e.pieces = append(e.pieces, s[from:])
+	}
+	e.scratch, e.size = s, e.size+len(s)
+}
+
+// reset makes e ready for another message; it keeps no frame alive.
+func (e *encoded) reset() {
+	clear(e.pieces)
+	if cap(e.scratch) > keepLen {
+		e.scratch = nil
+	}
+	*e = encoded{scratch: e.scratch[:0], pieces: e.pieces[:0]}
+}
+
+// share returns pieces that stay as they are when the caller's frames do not:
+// all but the very long ones are copied. It copies once for all queues.
+func (e *encoded) share() [][]byte {
+	if e.kept != nil {
+		return e.kept
+	}
+	n := 0
+	for _, p := range e.pieces {
+		if len(p) < keepLen {
+			n += len(p)
+		}
+	}
+	block := make([]byte, 0, n)
+	for _, p := range e.pieces {
+		if len(p) >= keepLen {
+			e.kept = append(e.kept, p)
+			continue
+		}
+		from := len(block)
+		block = append(block, p...)
+		e.kept = append(e.kept, block[from:])
+	}
+	return e.kept
+}
+
+// encoders are reused between messages.
+type encoders struct{ p sync.Pool }
+
+func (es *encoders) get(frames [][]byte) *encoded {
+	e, ok := es.p.Get().(*encoded)
+	if !ok {
+		e = new(encoded)
+	}
+	e.encode(frames)
+	return e
+}
+
+func (es *encoders) put(e *encoded) {
+	e.reset()
+	es.p.Put(e)
+}
+
+// full says what a queue does with a message that would make it too long.
+type full int
+
+const (
+	cutOff     full = iota // close the connection
+	dropOldest             // forget the message that waits longest
+	wait                   // until there is room
+)
+
+// item is a message, or the rest of one, that waits to be written.
+type item struct {
+	pieces  [][]byte
+	off     int // bytes of pieces that are written already
+	size    int
+	command bool
+}
+
+// itemOverhead is what an item costs beside its bytes.
+const itemOverhead = 128
+
+// maxCommands is the number of PONGs that may wait for a peer that sends PINGs
+// and does not read.
+const maxCommands = 64
+
+// queue writes to one connection. Nobody else does after the handshake.
+type queue struct {
+	conn net.Conn
+	cap  int
+	full full
+
+	mu       sync.Mutex
+	room     sync.Cond // signalled when bytes shrinks or closed is set
+	inline   inline
+	items    []item // items[head:] wait
+	head     int
+	bytes    int // of the waiting items and of those that the writer holds
+	commands int
+	writing  bool // the writer runs
+	closed   bool
+	cause    error         // of closed
+	idle     chan struct{} // closed when the writer ends
+	wg       *sync.WaitGroup
+}
+
+func newQueue(conn net.Conn, capacity int, f full, wg *sync.WaitGroup) *queue {
+	q := &queue{conn: conn, cap: capacity, full: f, wg: wg}
+	q.room.L = &q.mu
+	q.inline.init(conn)
+	return q
+}
+
+// send writes e, or what of it the connection does not take at once is queued.
+// It waits only in a queue that is set to wait. dropped is the number of older
+// messages that made way.
+func (q *queue) send(e *encoded) (dropped int, err error) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if err := q.admit(e, &dropped); err != nil {
+		return dropped, err
+	}
+	done := 0
+	if !q.writing {
+		if done, err = q.inline.write(e.pieces); err != nil {
+			q.close(err)
+			return dropped, err
+		}
+		if done == e.size {
+			return dropped, nil
+		}
+	}
+	q.push(item{pieces: e.share(), off: done, size: e.size - done, command: e.command})
+	return dropped, nil
+}
+
+// admit makes room for e.
+func (q *queue) admit(e *encoded, dropped *int) error {
+	for !q.closed && q.bytes > 0 && q.bytes+e.size > q.cap && q.full == wait {
+		q.room.Wait()
+	}
+	for q.full == dropOldest && q.bytes+e.size > q.cap && q.drop() {
+		*dropped++
+	}
+	switch {
+	case q.closed:
+		return q.cause
+	case e.command && q.commands >= maxCommands,
+		q.full == cutOff && q.bytes > 0 && q.bytes+e.size > q.cap:
+		q.close(fmt.Errorf("%w: %d bytes wait", errTooSlow, q.bytes))
+		return q.cause
+	}
+	return nil
+}
+
+// drop forgets the oldest waiting message, but no command and no message of
+// which a part is written.
+func (q *queue) drop() bool {
+	for i := q.head; i < len(q.items); i++ {
+		if it := q.items[i]; !it.command && it.off == 0 {
+			copy(q.items[q.head+1:i+1], q.items[q.head:i])
+			q.items[q.head] = item{}
+			q.head++
+			q.bytes -= it.size + itemOverhead
+			return true
+		}
+	}
+	return false
+}
+
+func (q *queue) push(it item) {
+	if q.head > 64 && q.head > len(q.items)/2 {
+		n := copy(q.items, q.items[q.head:])
+		clear(q.items[n:])
+		q.items, q.head = q.items[:n], 0
+	}
+	q.items = append(q.items, it)
+	q.bytes += it.size + itemOverhead
+	if it.command {
+		q.commands++
+	}
+	if !q.writing {
+		q.writing, q.idle = true, make(chan struct{})
+		idle := q.idle
+		q.wg.Go(func() { q.writer(idle) })
+	}
+}
+
+// writer writes what waits and ends when nothing does.
+func (q *queue) writer(idle chan struct{}) {
+	defer close(idle)
+	var bufs net.Buffers
+	for {
+		var size int
+		if bufs, size = q.batch(bufs[:0]); size == 0 {
+			return
+		}
+		pieces := bufs
+		_, err := pieces.WriteTo(q.conn)
+		clear(bufs)
+		q.mu.Lock()
+		q.bytes -= size
+		q.room.Broadcast()
+		if err != nil {
+			q.close(err)
+		}
+		q.mu.Unlock()
+	}
+}
+
+// batch takes what one writev can carry from the queue. What it took can no
+// longer be dropped: a part of it may be written.
+func (q *queue) batch(bufs net.Buffers) (_ net.Buffers, size int) {
+	const maxPieces, maxBytes = 256, 256 << 10
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for q.head < len(q.items) && len(bufs) < maxPieces && size < maxBytes && !q.closed {
+		it := q.items[q.head]
+		q.items[q.head] = item{}
+		q.head++
+		if it.command {
+			q.commands--
+		}
+		size += it.size + itemOverhead
+		for _, p := range it.pieces {
+			if it.off < len(p) {
+				bufs = append(bufs, p[it.off:])
+			}
+			it.off = max(0, it.off-len(p))
+		}
+	}
+	if size == 0 {
+		q.writing = false
+		if len(q.items) > 64 {
+			q.items = nil
+		} else {
+			q.items = q.items[:0]
+		}
+		q.head = 0
+	}
+	return bufs, size
+}
+
+// close ends the connection because of err; q.mu is held. The first cause
+// counts. The reader notices and does the rest.
+func (q *queue) close(err error) {
+	if !q.closed {
+		q.closed, q.cause = true, err
+		q.room.Broadcast()
+		_ = q.conn.Close()
+	}
+}
+
+// shut is close for those who do not hold q.mu. It returns the first cause.
+func (q *queue) shut(err error) error {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.close(err)
+	return q.cause
+}
+
+// drained returns a channel that is closed when nothing waits any more.
+func (q *queue) drained() <-chan struct{} {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if !q.writing {
+		c := make(chan struct{})
+		close(c)
+		return c
+	}
+	return q.idle
+}

@@ -1,0 +1,243 @@
+package zsock
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"time"
+)
+
+const (
+	maxFrames          = 1 << 16 // in one message
+	maxFramesUntrusted = 1 << 10
+	// directLen is the rest of a frame from which on it is read straight into
+	// its place.
+	directLen = 8 << 10
+	// stepLen is how much is allocated ahead of the bytes of an untrusted peer.
+	stepLen = 64 << 10
+)
+
+// reader reads the traffic of one connection. One goroutine uses it.
+type reader struct {
+	conn net.Conn
+	pool *pool
+	buf  []byte // read from conn and not consumed: buf[at:end]
+	at   int
+	end  int
+	ttl  time.Duration // of the last PING; zero once anything was read
+	used bool          // a byte of the next message or command has arrived
+
+	// command is called with the body of each command, which is valid until it returns.
+	command func(body []byte) error
+	// allow is asked before each frame: size is what the message has with it.
+	// eager says that the peer's claim is believed.
+	allow func(size uint64, frames int) (eager bool, err error)
+}
+
+func newReader(conn net.Conn, p *pool, size int) *reader {
+	return &reader{conn: conn, pool: p, buf: make([]byte, size)}
+}
+
+// read is conn.Read that honours the last PING's time to live: RFC 37,
+// "Connection Heartbeating". The time counts only while we wait, so that a
+// slow consumer of ours does not look like a dead peer.
+func (r *reader) read(p []byte) (int, error) {
+	if r.ttl == 0 {
+		return r.conn.Read(p)
+	}
+	if err := r.conn.SetReadDeadline(time.Now().Add(r.ttl)); err != nil {
+		return 0, err
+	}
+	n, err := r.conn.Read(p)
+	if n > 0 {
+		r.ttl = 0
+		if err := r.conn.SetReadDeadline(time.Time{}); err != nil {
+			return n, err
+		}
+	}
+	return n, err
+}
+
+// fill waits until n bytes are in buf; n is at most len(buf).
+func (r *reader) fill(n int) error {
+	if r.end-r.at >= n {
+		return nil
+	}
+	if r.at > 0 {
+		r.end = copy(r.buf, r.buf[r.at:r.end])
+		r.at = 0
+	}
+	for r.end < n {
+		m, err := r.read(r.buf[r.end:])
+		r.end += m
+		if err != nil && r.end < n {
+			return r.short(err)
+		}
+	}
+	return nil
+}
+
+// short is err, but an end of file inside of something is unexpected.
+func (r *reader) short(err error) error {
+	if errors.Is(err, io.EOF) && (r.used || r.end > r.at) {
+		return io.ErrUnexpectedEOF
+	}
+	return err
+}
+
+// take returns the next n bytes of buf, valid until the next call.
+func (r *reader) take(n int) ([]byte, error) {
+	if err := r.fill(n); err != nil {
+		return nil, err
+	}
+	b := r.buf[r.at : r.at+n]
+	r.at += n
+	return b, nil
+}
+
+func (r *reader) header() (flags byte, size uint64, err error) {
+	for need := 2; ; {
+		if err := r.fill(need); err != nil {
+			return 0, 0, err
+		}
+		flags, size, need, err = parseHeader(r.buf[r.at:r.end])
+		if err != nil {
+			return 0, 0, err
+		}
+		if need <= r.end-r.at {
+			r.at += need
+			return flags, size, nil
+		}
+	}
+}
+
+// greet reads the other side's greeting and returns its minor version. It
+// looks at each part as soon as that is there, since an old peer sends no more.
+func (r *reader) greet() (minor byte, err error) {
+	for _, n := range []int{1, 11, greetingLen} {
+		if err := r.fill(n); err != nil {
+			return 0, err
+		}
+		if minor, err = checkGreeting(r.buf[r.at : r.at+n]); err != nil {
+			return 0, err
+		}
+	}
+	r.at += greetingLen
+	return minor, nil
+}
+
+// ready reads the READY command that ends the handshake.
+func (r *reader) ready() (ready, error) {
+	flags, size, err := r.header()
+	if err != nil {
+		return ready{}, err
+	}
+	if flags&flagCommand == 0 || size > maxCommand {
+		return ready{}, errReady
+	}
+	body, err := r.take(int(size))
+	if err != nil {
+		return ready{}, err
+	}
+	name, data, err := splitCommand(body)
+	if err != nil {
+		return ready{}, err
+	}
+	if string(name) == "ERROR" {
+		return ready{}, errRefused(data)
+	}
+	if string(name) != "READY" {
+		return ready{}, errReady
+	}
+	return parseReady(data)
+}
+
+// message reads up to the end of the next message. Commands are handled on the
+// way, also between two frames of a message, where libzmq puts its PINGs.
+func (r *reader) message() (*buffer, error) {
+	r.used = false
+	b := r.pool.get(0)
+	for {
+		flags, size, err := r.header()
+		if err != nil {
+			return r.fail(b, err)
+		}
+		if flags&flagCommand != 0 {
+			if err := r.handle(size); err != nil {
+				return r.fail(b, err)
+			}
+			continue
+		}
+		r.used = true
+		if err := r.frame(b, size); err != nil {
+			return r.fail(b, err)
+		}
+		if flags&flagMore == 0 {
+			return b, nil
+		}
+	}
+}
+
+func (r *reader) fail(b *buffer, err error) (*buffer, error) {
+	r.pool.put(b)
+	return nil, err
+}
+
+func (r *reader) handle(size uint64) error {
+	if size > maxCommand {
+		return fmt.Errorf("%w: command of %d bytes", errTooLong, size)
+	}
+	body, err := r.take(int(size))
+	if err != nil {
+		return noEOF(err)
+	}
+	return r.command(body)
+}
+
+// frame reads the body of a frame to the end of b.
+func (r *reader) frame(b *buffer, size uint64) error {
+	eager, err := r.allow(uint64(len(b.data))+size, len(b.ends)+1)
+	if err != nil {
+		return err
+	}
+	n := int(size) // allow has capped it
+	if eager {
+		b.grow(n)
+	}
+	for n > 0 {
+		if !eager {
+			b.grow(min(n, max(stepLen, len(b.data))))
+		}
+		m, err := r.some(b.data[len(b.data):min(cap(b.data), len(b.data)+n)])
+		b.data = b.data[:len(b.data)+m]
+		n -= m
+		if err != nil && n > 0 {
+			return noEOF(err)
+		}
+	}
+	b.ends = append(b.ends, len(b.data))
+	return nil
+}
+
+// some reads at least one byte into p, from buf first.
+func (r *reader) some(p []byte) (int, error) {
+	if r.at == r.end {
+		if len(p) >= directLen {
+			return r.read(p)
+		}
+		if err := r.fill(1); err != nil {
+			return 0, err
+		}
+	}
+	n := copy(p, r.buf[r.at:r.end])
+	r.at += n
+	return n, nil
+}
+
+func noEOF(err error) error {
+	if errors.Is(err, io.EOF) {
+		return io.ErrUnexpectedEOF
+	}
+	return err
+}
