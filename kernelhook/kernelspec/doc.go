@@ -1,0 +1,23 @@
+// Package kernelspec puts nbhush before the argv of Jupyter's kernels, in the
+// two ways that Jupyter has, and takes it away again to the byte.
+//
+//	nbhush jupyter enable                        nbhush kernels enable [NAME…]
+//	        │                                            │
+//	        ├─ FOLDER/nbhush_jupyter/…                   ├─ …/kernels/NAME/kernel.json
+//	        │  FOLDER/nbhush_jupyter-V.dist-info/…       │    argv spliced, all else as it was
+//	        └─ marked block in jupyter_config.py         └─ …/kernels/NAME/kernel.json.nbhush-SUM
+//	                │                                         the original, for disable
+//	                ▼                                            ▼
+//	   every kernel of every Jupyter application     what reads no Jupyter configuration:
+//	   that reads the user's configuration           nbclient, papermill, VS Code, Positron, Zed
+//	                └───────────────┬────────────────────────────┘
+//	                                ▼
+//	          nbhush kernel -f CONNECTION_FILE -- ARGV…      (once, never twice)
+//
+// Invariants: what enable changed, disable restores to the byte; what somebody
+// else changed since then is kept and said so; no JSON is written again that
+// was not ours; every write is a whole file or none (package savefile).
+//
+// The package starts no kernel and speaks to none. It runs one foreign program:
+// the user's own Jupyter, to list its kernel specs.
+package kernelspec

@@ -1,0 +1,72 @@
+"""The kernel provisioner: Jupyter's local one, with nbhush before the kernel's argv."""
+
+import os
+
+from jupyter_client.provisioning import LocalProvisioner
+
+from .place import NBHUSH
+
+MEND = "to start kernels without nbhush and without this message: nbhush jupyter disable"
+
+
+class NbhushProvisioner(LocalProvisioner):
+    """Starts `nbhush kernel -f CONNECTION_FILE -- ARGV` where Jupyter would start ARGV.
+
+    Only the argv changes. Signals go to the process group, which holds nbhush
+    and the kernel; all else is LocalProvisioner's.
+    """
+
+    bare = None
+
+    async def pre_launch(self, **kwargs):
+        kwargs = await super().pre_launch(**kwargs)
+        self.bare = unhook(kwargs["cmd"])
+        kwargs["cmd"] = self.hook(kwargs["cmd"], kwargs.get("env") or os.environ)
+        return kwargs
+
+    async def launch_kernel(self, cmd, **kwargs):
+        try:
+            return await super().launch_kernel(cmd, **kwargs)
+        except OSError as why:
+            if cmd == self.bare:
+                raise
+            self.say(cmd[0], "does not start (%s)" % why)
+            return await super().launch_kernel(self.bare, **kwargs)
+
+    def hook(self, cmd, env):
+        """Return the argv to start: hooked, or bare with a line in the log that says why."""
+        connection_file = getattr(self.parent, "connection_file", "")
+        if not connection_file or env.get("NBHUSH", "").lower() == "off":
+            return self.bare
+        if getattr(self.parent, "curve_publickey", None) is not None:
+            self.log.warning(
+                "nbhush: this kernel runs without nbhush: it has an encrypted transport "
+                "(transport_encryption), which nbhush does not speak yet"
+            )
+            return self.bare
+        if is_nbhush(cmd) and runs(cmd[0]):
+            return cmd
+        if is_nbhush(self.bare):
+            return self.bare
+        if not runs(NBHUSH):
+            self.say(NBHUSH, "is not there")
+            return self.bare
+        return [NBHUSH, "kernel", "-f", os.path.realpath(connection_file), "--"] + self.bare
+
+    def say(self, path, what):
+        self.log.warning("nbhush: %s %s: this kernel runs without it; %s", path, what, MEND)
+
+
+def is_nbhush(cmd):
+    return bool(cmd) and os.path.basename(cmd[0]).lower() in ("nbhush", "nbhush.exe")
+
+
+def unhook(cmd):
+    """Return the kernel's own argv from that of a spec that `nbhush kernels enable` wrapped."""
+    if is_nbhush(cmd) and cmd[1:3] == ["kernel", "-f"] and cmd[4:5] == ["--"] and cmd[5:]:
+        return cmd[5:]
+    return cmd
+
+
+def runs(path):
+    return os.path.isfile(path) and os.access(path, os.X_OK)
