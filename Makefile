@@ -41,7 +41,7 @@ lint:
 	$(GO) mod tidy -diff
 
 bench: deps venv
-	$(GO) run ./cmd/nbhush/bench -run '$(BENCH)'
+	$(GO) run ./.ci/bench -run '$(BENCH)'
 
 # Every fuzz target for FUZZTIME.
 fuzz:
