@@ -2,8 +2,13 @@ package nbstrip
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
 
 	"github.com/nbhush/nbhush/agent/match"
+	"github.com/nbhush/nbhush/agent/savefile"
 	"github.com/nbhush/nbhush/nbstrip/notebook"
 )
 
@@ -16,46 +21,71 @@ const Redact Mode = 0
 // Options say how to strip. The zero Options redact.
 type Options struct{ Mode Mode }
 
-// Result is what Strip did. It never holds a value.
-type Result struct {
-	// Out is the stripped notebook. It aliases src when nothing changed.
-	Out []byte
-	// Findings are the secrets found, in the order of the file.
-	Findings []Finding
-	// Dropped are the findings' bundles that could not be edited in part, in the order of the file.
-	Dropped []Dropped
-}
-
-// Changed reports whether Out differs from the source.
-func (r Result) Changed() bool { return len(r.Findings) > 0 }
-
-// Finding is one place that held the value called Name, or a fragment of it.
-type Finding struct {
-	Name  string        `json:"name"`
-	Cell  int           `json:"cell"` // index from 0; -1 outside of every cell
-	Where notebook.Part `json:"where"`
-	Line  int           `json:"line"` // of the source, from 1
-}
-
-// Dropped is an entry of a MIME bundle that was taken out whole.
-type Dropped struct {
-	Name string `json:"name"`
-	Cell int    `json:"cell"`
-	Mime string `json:"mime"` // such as image/png; image/* when the type is an uncommon one
-	Line int    `json:"line"`
-}
-
-// Strip finds what f knows in the notebook src and takes it out. It never
-// changes src. A src that is no readable notebook is treated as text: when f
-// finds nothing in it, Out is src, otherwise the error is an *UnsafeError. An
-// error of f is returned wrapped; nothing is known about src then.
+// Strip takes what f finds out of the notebook src. It never changes src and
+// may be called by many goroutines.
+//
+// A src that is no readable notebook is text: when f finds nothing in it, Out
+// is src, otherwise the error is an *UnsafeError. An error of f comes back
+// wrapped; nothing is known about src then.
 func Strip(ctx context.Context, src []byte, f match.Finder, o Options) (Result, error) {
-	return Result{Out: src}, nil
+	if o.Mode != Redact {
+		return Result{}, fmt.Errorf("strip: unknown mode %d", o.Mode)
+	}
+	nb, err := notebook.Scan(src)
+	var broken *notebook.NotNotebookError
+	if errors.As(err, &broken) {
+		return checkText(ctx, src, f, broken)
+	}
+	if err != nil {
+		return Result{}, err
+	}
+	s := searcher{ctx: ctx, f: f, nb: nb}
+	hits, err := s.texts()
+	if err != nil {
+		return Result{}, err
+	}
+	return redact(&s, src, hits)
 }
 
-// StripFile strips the notebook at path in place and writes only when
-// something changed. When the file was changed by somebody else in between it
-// is left alone and the error is savefile.ErrChanged.
+// StripFile strips the notebook at path in place. It writes only when
+// something changed, by way of a temporary file, and keeps the file's mode. A
+// file that somebody else changed in between is left alone, with
+// savefile.ErrChanged. A symbolic link is followed.
 func StripFile(ctx context.Context, path string, f match.Finder, o Options) (Result, error) {
-	return Result{}, nil
+	src, was, err := read(path)
+	if err != nil {
+		return Result{}, err
+	}
+	res, err := Strip(ctx, src, f, o)
+	if err != nil {
+		return Result{}, fmt.Errorf("strip %s: %w", path, err)
+	}
+	if !res.Changed() {
+		return res, nil
+	}
+	if err := savefile.Swap(path, res.Out, was); err != nil {
+		return Result{}, fmt.Errorf("strip %s: %w", path, err)
+	}
+	return res, nil
+}
+
+// read returns the content of the file at path and what the file was before it was read.
+func read(path string) ([]byte, os.FileInfo, error) {
+	file, err := os.Open(path)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer func() { _ = file.Close() }()
+	was, err := file.Stat()
+	if err != nil {
+		return nil, nil, err
+	}
+	if !was.Mode().IsRegular() {
+		return nil, nil, fmt.Errorf("strip %s: not a regular file", path)
+	}
+	src := make([]byte, was.Size())
+	if _, err := io.ReadFull(file, src); err != nil {
+		return nil, nil, fmt.Errorf("strip %s: %w", path, savefile.ErrChanged)
+	}
+	return src, was, nil
 }

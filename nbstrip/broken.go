@@ -1,0 +1,78 @@
+package nbstrip
+
+import (
+	"bytes"
+	"context"
+	"slices"
+	"unicode/utf16"
+	"unicode/utf8"
+
+	"github.com/nbhush/nbhush/agent/match"
+	"github.com/nbhush/nbhush/nbstrip/notebook"
+)
+
+// checkText passes src, which is no notebook, if f finds nothing in it: neither
+// as it is nor with the escapes of JSON decoded.
+func checkText(ctx context.Context, src []byte, f match.Finder, cause *notebook.NotNotebookError) (Result, error) {
+	s := searcher{ctx: ctx, f: f}
+	text := fromUTF16(src)
+	spans, err := s.findBytes(text)
+	if err != nil {
+		return Result{}, err
+	}
+	if bytes.IndexByte(text, '\\') >= 0 && len(spans) == 0 {
+		if spans, err = s.findEscaped(text); err != nil {
+			return Result{}, err
+		}
+	}
+	if len(spans) == 0 {
+		return Result{Out: src}, nil
+	}
+	e := &UnsafeError{Cause: cause, Line: (&lines{src: text}).of(spans[0].Start)}
+	for _, span := range spans {
+		if !slices.Contains(e.Names, span.Name) {
+			e.Names = append(e.Names, span.Name)
+		}
+	}
+	return Result{}, e
+}
+
+// findEscaped returns what is in text once its escapes are decoded, as spans of text.
+func (s *searcher) findEscaped(text []byte) ([]match.Span, error) {
+	t := notebook.Raw(text)
+	spans, err := s.findText(t)
+	if err != nil || len(spans) == 0 {
+		return nil, err
+	}
+	m := t.Map()
+	for i, span := range spans {
+		spans[i].Start = m.Ranges(span.Start, span.End)[0].Start
+	}
+	return spans, nil
+}
+
+// fromUTF16 returns text as UTF-8 if it begins with the byte order mark of
+// UTF-16, as files that came out of a Windows console do; otherwise text itself.
+func fromUTF16(text []byte) []byte {
+	var order func(a, b byte) uint16
+	switch {
+	case bytes.HasPrefix(text, []byte{0xff, 0xfe}):
+		order = func(a, b byte) uint16 { return uint16(b)<<8 | uint16(a) }
+	case bytes.HasPrefix(text, []byte{0xfe, 0xff}):
+		order = func(a, b byte) uint16 { return uint16(a)<<8 | uint16(b) }
+	default:
+		return text
+	}
+	out := make([]byte, 0, len(text))
+	for i := 2; i+1 < len(text); i += 2 {
+		r := rune(order(text[i], text[i+1]))
+		if utf16.IsSurrogate(r) && i+3 < len(text) {
+			if pair := utf16.DecodeRune(r, rune(order(text[i+2], text[i+3]))); pair != utf8.RuneError {
+				r = pair
+				i += 2
+			}
+		}
+		out = utf8.AppendRune(out, r)
+	}
+	return out
+}

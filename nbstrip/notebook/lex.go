@@ -1,0 +1,236 @@
+package notebook
+
+import (
+	"encoding/binary"
+	"fmt"
+	"math"
+	"math/bits"
+)
+
+// maxDepth is how deep arrays and objects may nest; Python's parser gives up earlier.
+const maxDepth = 10_000
+
+// maxSize is the largest source, in bytes: offsets are kept in 31 bits.
+const maxSize = math.MaxInt32
+
+// lexer walks over the JSON text src and checks its grammar. Its methods
+// expect pos at the first byte of what they read and leave it behind the last.
+type lexer struct {
+	src   []byte
+	pos   int
+	depth int
+}
+
+func (l *lexer) fail(format string, args ...any) error {
+	return newError(l.src, l.pos, fmt.Sprintf(format, args...))
+}
+
+// peek skips white space and returns the byte at pos, 0 at the end of src.
+func (l *lexer) peek() byte {
+	for l.pos < len(l.src) {
+		switch c := l.src[l.pos]; c {
+		case ' ', '\n', '\r', '\t':
+			l.pos++
+		default:
+			return c
+		}
+	}
+	return 0
+}
+
+// expect skips white space and the byte c.
+func (l *lexer) expect(c byte) error {
+	if l.peek() != c {
+		return l.unexpected(fmt.Sprintf("%q", c))
+	}
+	l.pos++
+	return nil
+}
+
+func (l *lexer) unexpected(want string) error {
+	if l.pos >= len(l.src) {
+		return l.fail("the file ends where %s should be", want)
+	}
+	return l.fail("%s should be where something else is", want)
+}
+
+// str reads a string.
+func (l *lexer) str() (span, error) {
+	l.pos++
+	start := l.pos
+	var escaped uint32
+	for {
+		l.pos = special(l.src, l.pos)
+		if l.pos >= len(l.src) {
+			return span{}, l.fail("the file ends inside a string")
+		}
+		switch l.src[l.pos] {
+		case '"':
+			l.pos++
+			return span{uint32(start), uint32(l.pos-1) | escaped}, nil
+		case '\\':
+			escaped = escapedBit
+			n := escapeLen(l.src[l.pos:])
+			if n == 0 {
+				return span{}, l.fail("a string holds an unknown escape")
+			}
+			l.pos += n
+		default:
+			return span{}, l.fail("a string holds a control character")
+		}
+	}
+}
+
+// special returns the index of the first quote, backslash or control character
+// at or after i, eight bytes at a time. In each of the three words below the
+// lowest byte with its high bit set is exact; a borrow can only make a higher one wrong.
+func special(src []byte, i int) int {
+	const ones, highs = 0x0101010101010101, 0x8080808080808080
+	for ; i+8 <= len(src); i += 8 {
+		x := binary.LittleEndian.Uint64(src[i:])
+		quote, slash := x^('"'*ones), x^('\\'*ones)
+		m := (x-' '*ones)&^x | (quote-ones)&^quote | (slash-ones)&^slash
+		if m &= highs; m != 0 {
+			return i + bits.TrailingZeros64(m)/8
+		}
+	}
+	for ; i < len(src); i++ {
+		if c := src[i]; c < ' ' || c == '"' || c == '\\' {
+			return i
+		}
+	}
+	return len(src)
+}
+
+// escapeLen returns the length of the escape at the start of b, 0 for none that JSON knows.
+func escapeLen(b []byte) int {
+	if len(b) < 2 {
+		return 0
+	}
+	switch b[1] {
+	case '"', '\\', '/', 'b', 'f', 'n', 'r', 't':
+		return 2
+	case 'u':
+		if _, ok := hex4(b); ok {
+			return 6
+		}
+	}
+	return 0
+}
+
+// hex4 returns the number of the escape \uXXXX at the start of b.
+func hex4(b []byte) (v rune, ok bool) {
+	if len(b) < 6 || b[0] != '\\' || b[1] != 'u' {
+		return 0, false
+	}
+	for _, c := range b[2:6] {
+		switch {
+		case '0' <= c && c <= '9':
+			c -= '0'
+		case 'a' <= c|0x20 && c|0x20 <= 'f':
+			c = c | 0x20 - 'a' + 10
+		default:
+			return 0, false
+		}
+		v = v<<4 | rune(c)
+	}
+	return v, true
+}
+
+// scalar reads a number, true, false, null, NaN or Infinity.
+func (l *lexer) scalar() error {
+	rest := l.src[l.pos:]
+	n := numberLen(rest)
+	if n == 0 {
+		n = wordLen(rest)
+	}
+	if n == 0 {
+		return l.unexpected("a value")
+	}
+	l.pos += n
+	return nil
+}
+
+// wordLen returns the length of the word at the start of b, 0 for none that Python's parser knows.
+func wordLen(b []byte) int {
+	for _, word := range []string{"null", "true", "false", "NaN", "Infinity", "-Infinity"} {
+		if len(b) >= len(word) && string(b[:len(word)]) == word {
+			return len(word)
+		}
+	}
+	return 0
+}
+
+// numberLen returns the length of the number at the start of b (RFC 8259, section 6), 0 for none.
+func numberLen(b []byte) int {
+	i := 0
+	if i < len(b) && b[i] == '-' {
+		i++
+	}
+	n := skipDigits(b, i)
+	if n == i || (b[i] == '0' && n > i+1) {
+		return 0
+	}
+	if n < len(b) && b[n] == '.' {
+		i = n + 1
+		if n = skipDigits(b, i); n == i {
+			return 0
+		}
+	}
+	if n < len(b) && b[n]|0x20 == 'e' {
+		i = n + 1
+		if i < len(b) && (b[i] == '+' || b[i] == '-') {
+			i++
+		}
+		if n = skipDigits(b, i); n == i {
+			return 0
+		}
+	}
+	return n
+}
+
+func skipDigits(b []byte, i int) int {
+	for i < len(b) && '0' <= b[i] && b[i] <= '9' {
+		i++
+	}
+	return i
+}
+
+// array reads an array; item reads one value of it.
+func (l *lexer) array(item func() error) error { return l.list(']', item) }
+
+// object reads an object; member reads one member of it.
+func (l *lexer) object(member func() error) error {
+	return l.list('}', member)
+}
+
+// list reads items with commas between them up to the closing bracket.
+func (l *lexer) list(closing byte, item func() error) error {
+	l.pos++
+	if l.depth++; l.depth > maxDepth {
+		return l.fail("arrays and objects nest deeper than %d", maxDepth)
+	}
+	if l.peek() == closing {
+		l.pos++
+		l.depth--
+		return nil
+	}
+	for {
+		if c := l.peek(); closing == '}' && c != '"' {
+			return l.unexpected("a name")
+		}
+		if err := item(); err != nil {
+			return err
+		}
+		switch l.peek() {
+		case ',':
+			l.pos++
+		case closing:
+			l.pos++
+			l.depth--
+			return nil
+		default:
+			return l.unexpected(fmt.Sprintf("a comma or %q", closing))
+		}
+	}
+}
