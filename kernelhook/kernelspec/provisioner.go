@@ -277,7 +277,10 @@ func (p Provisioner) differs() bool {
 
 // choice matches a line that names a default provisioner and is no comment, as
 // the search in the Python module does.
-var choice = regexp.MustCompile(`(?m)^[^#\r\n]*default_provisioner_name`)
+var (
+	choice     = regexp.MustCompile(`(?m)^[^#\r\n]*default_provisioner_name`)
+	configName = regexp.MustCompile(`^jupyter\w*_config\.(py|json)$`)
+)
 
 // chosen lists where a default provisioner is named by somebody else: the
 // environment, and Jupyter's configuration files as far as they can be known
@@ -288,11 +291,12 @@ func (d Dirs) chosen() []string {
 		found = append(found, "JUPYTER_DEFAULT_PROVISIONER_NAME")
 	}
 	for _, dir := range append([]string{d.Config}, d.system...) {
-		files, _ := filepath.Glob(filepath.Join(globQuote(dir), "jupyter*_config.*"))
-		for _, f := range files {
-			if ext := filepath.Ext(f); ext != ".py" && ext != ".json" {
+		entries, _ := os.ReadDir(dir)
+		for _, e := range entries {
+			if !configName.MatchString(e.Name()) {
 				continue
 			}
+			f := filepath.Join(dir, e.Name())
 			src, err := readFile(f, maxConfig)
 			if err == nil && choice.Match(bytes.ReplaceAll(src, []byte("\r"), []byte("\n"))) {
 				found = append(found, f)
@@ -300,13 +304,6 @@ func (d Dirs) chosen() []string {
 		}
 	}
 	return found
-}
-
-func globQuote(dir string) string {
-	if filepath.Separator == '\\' { // there, no character of a path can be quoted
-		return dir
-	}
-	return regexp.MustCompile(`[*?\[\\]`).ReplaceAllString(dir, `\$0`)
 }
 
 // placeOf reads back what files wrote into place.py.

@@ -4,6 +4,7 @@ package kernelspec
 
 import (
 	"os"
+	"path/filepath"
 
 	"golang.org/x/sys/unix"
 )
@@ -12,4 +13,10 @@ import (
 func runs(path string) bool {
 	st, err := os.Stat(path)
 	return err == nil && st.Mode().IsRegular() && unix.Access(path, unix.X_OK) == nil
+}
+
+// pythonPlaces are where an environment keeps the interpreter called name.
+func pythonPlaces(prefix, name string) []string {
+	bin := filepath.Join(prefix, "bin")
+	return []string{filepath.Join(bin, name), filepath.Join(bin, "python3"), filepath.Join(bin, "python")}
 }

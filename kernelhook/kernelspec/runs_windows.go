@@ -1,9 +1,18 @@
 package kernelspec
 
-import "os"
+import (
+	"os"
+	"path/filepath"
+)
 
 // runs reports whether there is a file at path; its suffix says the rest.
 func runs(path string) bool {
 	st, err := os.Stat(path)
 	return err == nil && st.Mode().IsRegular()
+}
+
+// pythonPlaces are where an environment keeps its interpreter: conda beside
+// its folders, venv among its scripts.
+func pythonPlaces(prefix, _ string) []string {
+	return []string{filepath.Join(prefix, "python.exe"), filepath.Join(prefix, "Scripts", "python.exe")}
 }
