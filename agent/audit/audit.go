@@ -1,69 +1,269 @@
 package audit
 
 import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"sync"
 	"time"
 
-	"github.com/nbhush/nbhush/agent/secret"
+	"github.com/gofrs/flock"
 )
 
-// Op is what was asked.
-type Op string
+// lockWait is how long Append waits for another process, which needs
+// milliseconds; longer means that it is stopped or hangs.
+const lockWait = 10 * time.Second
 
-// The operations.
-const (
-	OpGet    Op = "get"
-	OpSet    Op = "set"
-	OpRemove Op = "rm"
-	OpAllow  Op = "allow"
-	OpDeny   Op = "deny"
-	OpLock   Op = "lock"
-	OpUnlock Op = "unlock"
-	OpStart  Op = "start"
-	OpStop   Op = "stop"
-	OpKernel Op = "kernel"
-)
+// Log is an audit log, open for appending. It is safe for concurrent use, and
+// several processes may have the same file open.
+type Log struct {
+	path string
 
-// Verdict is what came of it.
-type Verdict string
-
-// The verdicts.
-const (
-	Allowed Verdict = "allow"
-	Denied  Verdict = "deny"
-	Failed  Verdict = "error" // allowed, and then it did not work
-)
-
-// Who is the process that asked. Its texts are capped and escaped.
-type Who struct {
-	PID      int    `json:"pid"`
-	Exe      string `json:"exe,omitempty"`
-	Kernel   string `json:"kernel,omitempty"`
-	Notebook string `json:"notebook,omitempty"`
+	mu   sync.Mutex
+	file *os.File
+	end  state // after our last write; another process may have written since
 }
 
-// Entry is one line of the log. Append fills in Seq and Prev, and Time where it is zero.
-type Entry struct {
-	Time    time.Time   `json:"time"`
-	Seq     uint64      `json:"seq"`
-	Who     Who         `json:"who"`
-	Op      Op          `json:"op"`
-	Name    secret.Name `json:"name,omitempty"`
-	Verdict Verdict     `json:"verdict"`
-	Reason  string      `json:"reason,omitempty"`
-	Prev    string      `json:"prev"`
+// state is what the next line needs to know of the file.
+type state struct {
+	size int64
+	seq  uint64 // of the last line; 0 for the genesis
+	prev string // SHA-256 of the last line
 }
 
-// Log is the audit log, open for appending.
-type Log struct{ path string }
+// Open opens the log at path and makes it where there is none. It returns an
+// error with a hint if the last line of the file is not one of a log.
+func Open(path string) (*Log, error) {
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return nil, fmt.Errorf("make the folder of the audit log: %w", err)
+	}
+	file, err := os.OpenFile(path, os.O_RDWR|os.O_APPEND|os.O_CREATE, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("open the audit log: %w", err)
+	}
+	l := &Log{path: path, file: file, end: state{size: -1}}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if err := l.locked(func() error { return nil }); err != nil {
+		_ = file.Close()
+		return nil, err
+	}
+	return l, nil
+}
 
-// Open opens the log at path.
-func Open(path string) (*Log, error) { return &Log{path: path}, nil }
+// Append adds e, whose Seq and Prev it fills in, and Time where that is zero.
+// It returns nil when the line is written; see the package's comment for when
+// it is on the disk.
+func (l *Log) Append(e Entry) error {
+	if err := e.valid(); err != nil {
+		return err
+	}
+	e.clean()
+	if e.Time.IsZero() {
+		e.Time = time.Now()
+	}
+	e.Time = e.Time.UTC()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.locked(func() error {
+		e.Seq, e.Prev = l.end.seq+1, l.end.prev
+		return l.write(e, e.Seq, e.Op != OpGet || e.Verdict != Allowed)
+	})
+}
 
-// Append adds e.
-func (l *Log) Append(e Entry) error { return nil }
+// Close writes everything to the disk and closes the file.
+func (l *Log) Close() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return errors.Join(l.file.Sync(), l.file.Close())
+}
 
-// Close closes the file.
-func (l *Log) Close() error { return nil }
+// locked runs work while no other process writes and l.end is true. The caller
+// holds l.mu.
+func (l *Log) locked(work func() error) error {
+	ctx, cancel := context.WithTimeout(context.Background(), lockWait)
+	defer cancel()
+	lock := flock.New(l.path + ".lock")
+	if _, err := lock.TryLockContext(ctx, time.Millisecond); err != nil {
+		return fmt.Errorf("wait for the lock of the audit log %s: %w", l.path, err)
+	}
+	defer func() { _ = lock.Unlock() }()
+	if err := l.catchUp(); err != nil {
+		return err
+	}
+	return work()
+}
 
-// Verify reads the log at path.
-func Verify(path string) (n int, err error) { return 0, nil }
+// catchUp makes l.end true after others wrote, moved the file away, or crashed.
+func (l *Log) catchUp() error {
+	if err := l.follow(); err != nil {
+		return err
+	}
+	st, err := l.file.Stat()
+	if err != nil {
+		return err
+	}
+	if st.Size() == l.end.size {
+		return nil
+	}
+	if err := l.setAside(st.Size()); err != nil {
+		return err
+	}
+	if st, err = l.file.Stat(); err != nil {
+		return err
+	}
+	if st.Size() == 0 {
+		return l.begin()
+	}
+	line, err := lastLine(l.file, st.Size())
+	if err != nil {
+		return err
+	}
+	seq, err := parse(line)
+	if err != nil {
+		return &DamagedError{Path: l.path, Err: fmt.Errorf("its last line: %w", err)}
+	}
+	l.end = state{st.Size(), seq, hash(line)}
+	return nil
+}
+
+// follow opens the file that has the log's name now, if somebody moved the one
+// that is open away.
+func (l *Log) follow() error {
+	named, err := os.Stat(l.path)
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return fmt.Errorf("audit log: %w", err)
+	}
+	open, openErr := l.file.Stat()
+	if err == nil && openErr == nil && os.SameFile(named, open) {
+		return nil
+	}
+	file, err := os.OpenFile(l.path, os.O_RDWR|os.O_APPEND|os.O_CREATE, 0o600)
+	if err != nil {
+		return fmt.Errorf("open the audit log: %w", err)
+	}
+	_ = l.file.Close()
+	l.file, l.end = file, state{size: -1}
+	return nil
+}
+
+// begin writes the first line, which makes this chain unlike any other.
+func (l *Log) begin() error {
+	l.end = state{}
+	g := genesis{Version: version, Time: time.Now().UTC(), Genesis: rand.Text() + rand.Text()}
+	if err := l.write(g, 0, true); err != nil {
+		return err
+	}
+	// The file's name must be on the disk, too. Windows cannot do this by hand.
+	if dir, err := os.Open(filepath.Dir(l.path)); err == nil {
+		_ = dir.Sync()
+		_ = dir.Close()
+	}
+	return nil
+}
+
+// write appends one line and notes where the file ends. After an error the end
+// is not known, and the next catchUp looks.
+func (l *Log) write(line any, seq uint64, sync bool) error {
+	out, err := json.Marshal(line)
+	if err != nil {
+		return err
+	}
+	size := l.end.size + int64(len(out)) + 1
+	l.end.size = -1
+	if _, err := l.file.Write(append(out, '\n')); err != nil {
+		return fmt.Errorf("write the audit log: %w", err)
+	}
+	if sync {
+		if err := l.file.Sync(); err != nil {
+			return fmt.Errorf("write the audit log to the disk: %w", err)
+		}
+	}
+	l.end = state{size, seq, hash(out)}
+	return nil
+}
+
+// setAside moves half a line from the end of the file into a file of its own.
+// It was never confirmed, but it is evidence all the same.
+func (l *Log) setAside(size int64) error {
+	for {
+		half, err := tail(l.file, size)
+		if err != nil || len(half) == 0 {
+			return err
+		}
+		if err := keep(l.path+".torn", half); err != nil {
+			return fmt.Errorf("set half a line of the audit log aside: %w", err)
+		}
+		size -= int64(len(half))
+		if err := l.file.Truncate(size); err != nil {
+			return fmt.Errorf("cut half a line off the audit log: %w", err)
+		}
+	}
+}
+
+// keep appends half, and a newline, to the file at path.
+func keep(path string, half []byte) error {
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(append(bytes.Clone(half), '\n'))
+	return errors.Join(err, f.Sync(), f.Close())
+}
+
+// tail returns the bytes after the last newline.
+func tail(f io.ReaderAt, size int64) ([]byte, error) {
+	b := make([]byte, min(size, maxLine+1))
+	if _, err := f.ReadAt(b, size-int64(len(b))); err != nil && !errors.Is(err, io.EOF) {
+		return nil, fmt.Errorf("read the audit log: %w", err)
+	}
+	i := bytes.LastIndexByte(b, '\n')
+	if i < 0 && size > int64(len(b)) {
+		return b, nil // longer than any line: it goes piece by piece
+	}
+	return b[i+1:], nil
+}
+
+// lastLine returns the last line of a file that ends in a newline, without it.
+func lastLine(f io.ReaderAt, size int64) ([]byte, error) {
+	b := make([]byte, min(size, maxLine+1))
+	if _, err := f.ReadAt(b, size-int64(len(b))); err != nil && !errors.Is(err, io.EOF) {
+		return nil, fmt.Errorf("read the audit log: %w", err)
+	}
+	b = bytes.TrimSuffix(b, []byte("\n"))
+	return b[bytes.LastIndexByte(b, '\n')+1:], nil
+}
+
+func hash(line []byte) string {
+	sum := sha256.Sum256(line)
+	return hex.EncodeToString(sum[:])
+}
+
+// DamagedError says that the chain is broken.
+type DamagedError struct {
+	Path string
+	Line int // the first bad one, from 1; 0 where that was not looked for
+	Err  error
+}
+
+func (e *DamagedError) Error() string {
+	if e.Line == 0 {
+		return fmt.Sprintf("audit log %s is damaged: %v", e.Path, e.Err)
+	}
+	return fmt.Sprintf("audit log %s: line %d: %v", e.Path, e.Line, e.Err)
+}
+
+func (e *DamagedError) Unwrap() error { return e.Err }
+
+// Hint says how to keep the evidence and go on.
+func (e *DamagedError) Hint() string {
+	return fmt.Sprintf("keep it and begin a new log with: mv '%s' '%s.damaged'", e.Path, e.Path)
+}

@@ -1,0 +1,22 @@
+// Package policy decides who may have which value. It knows names and files,
+// and no value.
+//
+//	dir ──Find──▶ nbhush.toml ──Parse──▶ Config: the names of a project ─┐
+//	                  │                                                 │
+//	                  └────Hash──▶ of what the kernel's agent reads ────┤
+//	                                                                    ▼
+//	nbhush allow ──▶ Approvals: path, hash, since (allowed.json) ───▶ Decide ──▶ Decision
+//	                                                                    ▲
+//	who asks for what ──▶ Request ──────────────────────────────────────┘
+//
+// An nbhush.toml holds no value and is committed with the project. Because
+// whoever can change it could ask for more, it counts only after the user
+// approved exactly this content at exactly this path, as direnv does with .envrc.
+//
+// # Invariants
+//
+//   - Decide is pure, and allows nothing but what the owner asks for or what is
+//     listed in an approved file. FuzzDecide holds it to that.
+//   - No message repeats a value that somebody wrote into an nbhush.toml by mistake.
+//   - Approvals survive two writers and a crash: old or new, never half.
+package policy
