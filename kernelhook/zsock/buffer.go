@@ -11,8 +11,8 @@ type Message struct {
 	// takes. Nil outside of a Router. It must not be changed, may be kept, and
 	// is valid after Release.
 	Peer []byte
-	// Frames are the frames, without the routing id. They share one block of
-	// memory and are the caller's until Release.
+	// Frames are the frames, without the routing id. They are the caller's
+	// until Release.
 	Frames [][]byte
 
 	buf *buffer
@@ -20,9 +20,9 @@ type Message struct {
 }
 
 // Release gives the memory of the frames back for another message. It may be
-// left out, then the garbage collector does it; after it neither Frames nor
-// any part of them may be used, except that they may still be queued by a Send.
-// A second Release, also of a copy of m, does nothing.
+// left out, then the garbage collector does it. After it neither Frames nor any
+// part of them may be used; those that Send has queued stay good. A second
+// Release, also of a copy of m, does nothing.
 func (m *Message) Release() {
 	if m.buf != nil && m.buf.gen.CompareAndSwap(m.gen, m.gen+1) {
 		m.buf.pool.put(m.buf)
@@ -30,57 +30,75 @@ func (m *Message) Release() {
 	m.buf, m.Frames = nil, nil
 }
 
-// Size returns the number of bytes of memory that the message holds.
-func (m *Message) Size() int {
-	if m.buf == nil {
-		return 0
+// size is the number of bytes of memory that the message holds.
+func (m *Message) size() int {
+	n := cap(m.buf.data) + frameOverhead*cap(m.buf.frames)
+	for _, f := range m.Frames {
+		if len(f) >= keepLen {
+			n += cap(f)
+		}
 	}
-	return cap(m.buf.data) + frameOverhead*cap(m.buf.frames)
+	return n
 }
 
 // frameOverhead is what a frame costs beside its bytes.
-const frameOverhead = 32
+const frameOverhead = 64
 
-// keepLen is the length from which on Send keeps a frame and does not copy it.
-// Blocks over keepLen are never used again, so a released one can stay queued.
+// keepLen is the length from which on a received frame has memory of its own
+// that is never used again, and from which on Send keeps a frame instead of
+// copying it. The two are one number so that a released frame can stay queued.
 const keepLen = 1 << 20
 
-// buffer is the block of memory behind one message.
+// buffer is the memory behind one message. Its frames follow each other in
+// data, but for the very long ones.
 type buffer struct {
 	pool   *pool
 	gen    atomic.Uint32 // counts releases
-	data   []byte        // the frames, one after the other
-	ends   []int         // where each ends in data
+	data   []byte
+	parts  []part
+	size   uint64 // of all frames
 	frames [][]byte
 }
 
-// grow makes room for n more bytes, from the next larger class.
+// part is one frame: own, or data up to end from the end of the part before.
+type part struct {
+	own []byte
+	end int
+}
+
+// grow makes room for n more bytes in data.
 func (b *buffer) grow(n int) {
 	if cap(b.data)-len(b.data) >= n {
 		return
 	}
-	other := b.pool.get(len(b.data) + n)
+	other := b.pool.get(max(len(b.data)+n, 2*cap(b.data)))
 	other.data = append(other.data, b.data...)
 	b.data, other.data = other.data, b.data
 	b.pool.put(other)
 }
 
+// add ends a frame: own, or what was appended to data since the last one.
+func (b *buffer) add(own []byte) { b.parts = append(b.parts, part{own, len(b.data)}) }
+
 // message returns b as a Message.
 func (b *buffer) message(peer []byte) Message {
-	b.frames = b.frames[:0]
 	at := 0
-	for _, end := range b.ends {
-		b.frames = append(b.frames, b.data[at:end:end])
-		at = end
+	for _, p := range b.parts {
+		if p.own != nil {
+			b.frames = append(b.frames, p.own)
+			continue
+		}
+		b.frames = append(b.frames, b.data[at:p.end:p.end])
+		at = p.end
 	}
 	return Message{Peer: peer, Frames: b.frames, buf: b, gen: b.gen.Load()}
 }
 
-// pool keeps released blocks by class of size: 1 KiB, 4 KiB, … keepLen. Classes
-// are narrow because a Sub may hold very many small messages at once.
+// pool keeps released buffers by class of size: 1 KiB, 4 KiB, … keepLen. The
+// classes are narrow because a Sub may hold very many small messages at once.
 type pool struct{ classes [6]sync.Pool }
 
-func class(n int) (index, size int) {
+func classOf(n int) (index, size int) {
 	for index, size = 0, 1<<10; size < n; size <<= 2 {
 		index++
 	}
@@ -92,7 +110,7 @@ func (p *pool) get(n int) *buffer {
 	if n > keepLen {
 		return &buffer{pool: p, data: make([]byte, 0, n)}
 	}
-	i, size := class(n)
+	i, size := classOf(n)
 	if b, ok := p.classes[i].Get().(*buffer); ok {
 		return b
 	}
@@ -100,13 +118,13 @@ func (p *pool) get(n int) *buffer {
 }
 
 func (p *pool) put(b *buffer) {
-	if cap(b.data) > keepLen {
+	const maxParts = 1024 // a longer list is not worth keeping
+	if cap(b.data) > keepLen || cap(b.parts) > maxParts {
 		return
 	}
 	clear(b.frames)
-	b.data, b.ends, b.frames = b.data[:0], b.ends[:0], b.frames[:0]
-	i, size := class(cap(b.data))
-	if size == cap(b.data) {
-		p.classes[i].Put(b)
-	}
+	clear(b.parts)
+	b.data, b.parts, b.frames, b.size = b.data[:0], b.parts[:0], b.frames[:0], 0
+	i, _ := classOf(cap(b.data))
+	p.classes[i].Put(b)
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"os"
 	"sync"
@@ -82,6 +81,7 @@ func (c *client) once1(ctx context.Context, network, address string, identity []
 		_ = conn.Close()
 		return err
 	}
+	p.in.resize(k.buffer)
 	c.peer = p
 	return nil
 }
@@ -169,8 +169,7 @@ type Sub struct {
 	client
 
 	mu    sync.Mutex
-	items []Message // items[head:] wait
-	head  int
+	items fifo[Message]
 	bytes int
 	err   error         // why the reader ended
 	more  chan struct{} // holds one token when something changed
@@ -208,8 +207,8 @@ func (s *Sub) read() {
 			s.err = s.out.shut(err)
 		} else {
 			m := b.message(nil)
-			s.items = append(s.items, m)
-			s.bytes += m.Size()
+			s.items.push(m)
+			s.bytes += m.size()
 		}
 		s.mu.Unlock()
 		s.signal()
@@ -231,7 +230,7 @@ func (s *Sub) signal() {
 func (s *Sub) Waiting() (messages, bytes int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return len(s.items) - s.head, s.bytes
+	return s.items.len(), s.bytes
 }
 
 // Recv returns the next message, or ctx's error, or ErrClosed after Close, or
@@ -253,25 +252,16 @@ func (s *Sub) Recv(ctx context.Context) (Message, error) {
 func (s *Sub) next() (m Message, ok bool, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.head == len(s.items) {
+	if s.items.len() == 0 {
 		if s.err != nil {
 			s.signal() // for the next caller
 		}
 		return Message{}, false, s.err
 	}
-	m = s.items[s.head]
-	s.items[s.head] = Message{}
-	s.head++
-	s.bytes -= m.Size()
-	if s.head == len(s.items) {
-		s.head = 0
-		if s.items = s.items[:0]; cap(s.items) > 1024 {
-			s.items = nil
-		}
-	} else {
+	m = s.items.pop()
+	s.bytes -= m.size()
+	if s.items.len() > 0 {
 		s.signal()
 	}
 	return m, true, nil
 }
-
-var _ io.Closer = (*Sub)(nil)

@@ -2,9 +2,11 @@ package zsock
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"net"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 )
@@ -15,17 +17,24 @@ type kind struct {
 	peers   []string // socket types that it talks to
 	buffer  int      // size of a reader's buffer
 	queue   int      // default of Options.Queue
-	full    full
-	trusted bool // peers need no Trust
+	full    full     // what a queue does
+	trusted bool     // peers need no Trust
+	limit   int      // of a received message, if peers have no reason to send long ones
 }
 
 var (
-	routerKind = kind{name: "ROUTER", peers: []string{"REQ", "DEALER", "ROUTER"}, buffer: 64 << 10, queue: 64 << 20, full: cutOff}
-	echoKind   = kind{name: "ROUTER", peers: []string{"REQ", "DEALER", "ROUTER"}, buffer: 8 << 10, queue: 1 << 20, full: wait, trusted: true}
-	xpubKind   = kind{name: "XPUB", peers: []string{"SUB", "XSUB"}, buffer: 8 << 10, queue: 512 << 20, full: dropOldest, trusted: true}
+	clients     = []string{"REQ", "DEALER", "ROUTER"}
+	subscribers = []string{"SUB", "XSUB"}
+
+	routerKind = kind{name: "ROUTER", peers: clients, buffer: 64 << 10, queue: 64 << 20, full: cutOff}
+	echoKind   = kind{name: "ROUTER", peers: clients, buffer: smallBuffer, queue: 1 << 20, full: wait, trusted: true, limit: maxCommand}
+	xpubKind   = kind{name: "XPUB", peers: subscribers, buffer: smallBuffer, queue: 512 << 20, full: dropOldest, trusted: true, limit: maxCommand}
 	dealerKind = kind{name: "DEALER", peers: []string{"ROUTER", "DEALER", "REP"}, buffer: 64 << 10, queue: 64 << 20, full: wait, trusted: true}
 	subKind    = kind{name: "SUB", peers: []string{"PUB", "XPUB"}, buffer: 64 << 10, queue: 1 << 20, full: wait, trusted: true}
 )
+
+// smallBuffer is the size of a reader's buffer during the handshake.
+const smallBuffer = 2 * maxCommand
 
 // peer is one connection.
 type peer struct {
@@ -51,7 +60,7 @@ type peer struct {
 func newPeer(conn net.Conn, k *kind, o *Options, pl *pool, wg *sync.WaitGroup, done <-chan struct{}) *peer {
 	p := &peer{
 		conn: conn, kind: k, o: o, done: done,
-		in:    newReader(conn, pl, k.buffer),
+		in:    newReader(conn, pl, smallBuffer),
 		out:   newQueue(conn, o.Queue, k.full, wg),
 		trust: make(chan struct{}),
 	}
@@ -97,13 +106,24 @@ func (p *peer) accept() error {
 		err = p.check(r)
 	}
 	if err != nil {
-		// "handle errors by returning an ERROR command, and then disconnecting".
-		_, _ = p.conn.Write(appendCommand(nil, "ERROR", append([]byte{byte(len(err.Error()))}, err.Error()...)))
+		p.refuse(err)
 		return err
 	}
 	p.id = slices.Clone(r.identity)
 	_, err = p.conn.Write(appendReady(nil, ready{socketType: p.kind.name}))
 	return err
+}
+
+// refuse says why, where the other side can know: RFC 37, "The Socket-Type
+// Property": "handle errors by returning an ERROR command, and then
+// disconnecting". A reason has no spaces in it.
+func (p *peer) refuse(err error) {
+	for _, e := range []error{errReady, errSocketType, errIdentity, errFrame, errCommand} {
+		if errors.Is(err, e) {
+			reason := strings.ReplaceAll(e.Error(), " ", "-")
+			_, _ = p.conn.Write(appendCommand(nil, "ERROR", []byte{byte(len(reason))}, []byte(reason)))
+		}
+	}
 }
 
 // connect does the client's part.
@@ -153,8 +173,8 @@ func (p *peer) allow(size uint64, frames int) (eager bool, err error) {
 
 func (p *peer) limits() (bytes, frames int) {
 	switch {
-	case p.kind == &xpubKind, p.kind == &echoKind:
-		return maxCommand, maxFramesUntrusted
+	case p.kind.limit > 0:
+		return p.kind.limit, maxFramesUntrusted
 	case p.isTrusted():
 		return p.o.MaxMessage, maxFrames
 	}

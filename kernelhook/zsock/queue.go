@@ -137,8 +137,7 @@ type queue struct {
 	mu       sync.Mutex
 	room     sync.Cond // signalled when bytes shrinks or closed is set
 	inline   inline
-	items    []item // items[head:] wait
-	head     int
+	items    fifo[item]
 	bytes    int // of the waiting items and of those that the writer holds
 	commands int
 	writing  bool // the writer runs
@@ -180,7 +179,7 @@ func (q *queue) send(e *encoded) (dropped int, err error) {
 
 // admit makes room for e.
 func (q *queue) admit(e *encoded, dropped *int) error {
-	for !q.closed && q.bytes > 0 && q.bytes+e.size > q.cap && q.full == wait {
+	for q.full == wait && !e.command && !q.closed && q.bytes > 0 && q.bytes+e.size > q.cap {
 		q.room.Wait()
 	}
 	for q.full == dropOldest && q.bytes+e.size > q.cap && q.drop() {
@@ -200,12 +199,10 @@ func (q *queue) admit(e *encoded, dropped *int) error {
 // drop forgets the oldest waiting message, but no command and no message of
 // which a part is written.
 func (q *queue) drop() bool {
-	for i := q.head; i < len(q.items); i++ {
-		if it := q.items[i]; !it.command && it.off == 0 {
-			copy(q.items[q.head+1:i+1], q.items[q.head:i])
-			q.items[q.head] = item{}
-			q.head++
+	for i := range q.items.len() {
+		if it := q.items.at(i); !it.command && it.off == 0 {
 			q.bytes -= it.size + itemOverhead
+			q.items.remove(i)
 			return true
 		}
 	}
@@ -213,12 +210,7 @@ func (q *queue) drop() bool {
 }
 
 func (q *queue) push(it item) {
-	if q.head > 64 && q.head > len(q.items)/2 {
-		n := copy(q.items, q.items[q.head:])
-		clear(q.items[n:])
-		q.items, q.head = q.items[:n], 0
-	}
-	q.items = append(q.items, it)
+	q.items.push(it)
 	q.bytes += it.size + itemOverhead
 	if it.command {
 		q.commands++
@@ -258,10 +250,8 @@ func (q *queue) batch(bufs net.Buffers) (_ net.Buffers, size int) {
 	const maxPieces, maxBytes = 256, 256 << 10
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	for q.head < len(q.items) && len(bufs) < maxPieces && size < maxBytes && !q.closed {
-		it := q.items[q.head]
-		q.items[q.head] = item{}
-		q.head++
+	for q.items.len() > 0 && len(bufs) < maxPieces && size < maxBytes {
+		it := q.items.pop()
 		if it.command {
 			q.commands--
 		}
@@ -273,15 +263,7 @@ func (q *queue) batch(bufs net.Buffers) (_ net.Buffers, size int) {
 			it.off = max(0, it.off-len(p))
 		}
 	}
-	if size == 0 {
-		q.writing = false
-		if len(q.items) > 64 {
-			q.items = nil
-		} else {
-			q.items = q.items[:0]
-		}
-		q.head = 0
-	}
+	q.writing = size > 0
 	return bufs, size
 }
 
@@ -290,6 +272,7 @@ func (q *queue) batch(bufs net.Buffers) (_ net.Buffers, size int) {
 func (q *queue) close(err error) {
 	if !q.closed {
 		q.closed, q.cause = true, err
+		q.items = fifo[item]{}
 		q.room.Broadcast()
 		_ = q.conn.Close()
 	}

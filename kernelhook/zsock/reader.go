@@ -39,6 +39,13 @@ func newReader(conn net.Conn, p *pool, size int) *reader {
 	return &reader{conn: conn, pool: p, buf: make([]byte, size)}
 }
 
+// resize gives r a buffer of another size, at least maxCommand + maxHeader.
+func (r *reader) resize(size int) {
+	buf := make([]byte, max(size, r.end-r.at))
+	r.end = copy(buf, r.buf[r.at:r.end])
+	r.buf, r.at = buf, 0
+}
+
 // read is conn.Read that honours the last PING's time to live: RFC 37,
 // "Connection Heartbeating". The time counts only while we wait, so that a
 // slow consumer of ours does not look like a dead peer.
@@ -72,14 +79,14 @@ func (r *reader) fill(n int) error {
 		m, err := r.read(r.buf[r.end:])
 		r.end += m
 		if err != nil && r.end < n {
-			return r.short(err)
+			return r.cut(err)
 		}
 	}
 	return nil
 }
 
-// short is err, but an end of file inside of something is unexpected.
-func (r *reader) short(err error) error {
+// cut is err, but an end of file inside of something is unexpected.
+func (r *reader) cut(err error) error {
 	if errors.Is(err, io.EOF) && (r.used || r.end > r.at) {
 		return io.ErrUnexpectedEOF
 	}
@@ -195,13 +202,26 @@ func (r *reader) handle(size uint64) error {
 	return r.command(body)
 }
 
-// frame reads the body of a frame to the end of b.
+// frame reads the body of a frame into b.
 func (r *reader) frame(b *buffer, size uint64) error {
-	eager, err := r.allow(uint64(len(b.data))+size, len(b.ends)+1)
+	eager, err := r.allow(b.size+size, len(b.parts)+1)
 	if err != nil {
 		return err
 	}
+	b.size += size
 	n := int(size) // allow has capped it
+	var own []byte
+	if n >= keepLen {
+		own, err = r.long(n, eager)
+	} else {
+		err = r.short(b, n, eager)
+	}
+	b.add(own)
+	return err
+}
+
+// short reads n bytes to the end of b.data.
+func (r *reader) short(b *buffer, n int, eager bool) error {
 	if eager {
 		b.grow(n)
 	}
@@ -216,8 +236,28 @@ func (r *reader) frame(b *buffer, size uint64) error {
 			return noEOF(err)
 		}
 	}
-	b.ends = append(b.ends, len(b.data))
 	return nil
+}
+
+// long reads n bytes into memory of their own, which is allocated at once for
+// a peer that is believed and otherwise grows with what has arrived.
+func (r *reader) long(n int, eager bool) ([]byte, error) {
+	step := stepLen
+	if eager {
+		step = n
+	}
+	own := make([]byte, 0, step)
+	for len(own) < n {
+		if len(own) == cap(own) {
+			own = append(make([]byte, 0, min(n, 2*cap(own))), own...)
+		}
+		m, err := r.some(own[len(own):cap(own)])
+		own = own[:len(own)+m]
+		if err != nil && len(own) < n {
+			return nil, noEOF(err)
+		}
+	}
+	return own, nil
 }
 
 // some reads at least one byte into p, from buf first.

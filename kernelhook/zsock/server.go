@@ -74,6 +74,7 @@ func (s *server) add(conn net.Conn) {
 	defer s.mu.Unlock()
 	if s.closed || len(s.peers) >= s.o.MaxPeers && !s.evict() {
 		_ = conn.Close()
+		s.o.OnClose(errEvicted)
 		return
 	}
 	p := newPeer(conn, s.kind, &s.o, &s.pool, &s.wg, s.done)
@@ -102,6 +103,7 @@ func (s *server) serve(p *peer) {
 	err := p.accept()
 	if err == nil {
 		_ = p.conn.SetDeadline(time.Time{})
+		p.in.resize(s.kind.buffer)
 		if err = s.establish(p); err == nil {
 			err = s.run(p)
 		}

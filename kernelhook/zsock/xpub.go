@@ -75,7 +75,7 @@ func (x *XPub) read(p *peer) error {
 		if err != nil {
 			return err
 		}
-		if len(b.ends) == 1 && len(b.data) > 0 && b.data[0] <= 1 {
+		if len(b.parts) == 1 && len(b.data) > 0 && b.data[0] <= 1 {
 			err = p.subscribed(b.data[1:], b.data[0] == 0)
 		}
 		x.pool.put(b)

@@ -1,0 +1,129 @@
+package zsock
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"testing"
+
+	"github.com/go-zeromq/zmq4"
+)
+
+// sizes of the last frame; the others are as long as those of a Jupyter message.
+var sizes = []int{100, 100 << 10}
+
+func jupyterFrames(n int) [][]byte {
+	return [][]byte{[]byte("<IDS|MSG>"), make([]byte, 64), make([]byte, 180), make([]byte, 180), []byte("{}"), make([]byte, n)}
+}
+
+// BenchmarkRoundTrip is DEALER to ROUTER and back, against go-zeromq/zmq4 and
+// against as many bytes on a bare connection.
+func BenchmarkRoundTrip(b *testing.B) {
+	for _, n := range sizes {
+		for _, impl := range []struct {
+			name string
+			run  func(*testing.B, [][]byte)
+		}{{"own", ownRoundTrip}, {"zmq4", zmq4RoundTrip}, {"bare", bareRoundTrip}} {
+			b.Run(fmt.Sprintf("%s/%d", impl.name, n), func(b *testing.B) {
+				b.ReportAllocs()
+				impl.run(b, jupyterFrames(n))
+			})
+		}
+	}
+}
+
+func ownRoundTrip(b *testing.B, f [][]byte) {
+	r := listenRouter(b, "tcp://127.0.0.1:0", Options{})
+	d := dialDealer(b, r.Endpoint(), "c")
+	go func() {
+		for {
+			m, err := r.Recv(context.Background())
+			if err != nil {
+				return
+			}
+			_ = r.Send(m.Peer, m.Frames)
+			m.Release()
+		}
+	}()
+	for b.Loop() {
+		if err := d.Send(f); err != nil {
+			b.Fatal(err)
+		}
+		m, err := d.Recv(context.Background())
+		if err != nil {
+			b.Fatal(err)
+		}
+		m.Release()
+	}
+}
+
+func zmq4RoundTrip(b *testing.B, f [][]byte) {
+	r := zmq4.NewRouter(b.Context())
+	defer r.Close()
+	if err := r.Listen("tcp://127.0.0.1:0"); err != nil {
+		b.Fatal(err)
+	}
+	d := zmq4.NewDealer(b.Context())
+	defer d.Close()
+	if err := d.Dial("tcp://" + r.Addr().String()); err != nil {
+		b.Fatal(err)
+	}
+	go func() {
+		for {
+			m, err := r.Recv()
+			if err != nil {
+				return
+			}
+			_ = r.SendMulti(m)
+		}
+	}()
+	for b.Loop() {
+		if err := d.SendMulti(zmq4.NewMsgFrom(f...)); err != nil {
+			b.Fatal(err)
+		}
+		if _, err := d.Recv(); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+func bareRoundTrip(b *testing.B, f [][]byte) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer ln.Close()
+	var e encoded
+	e.encode(f)
+	pingpong := func(c net.Conn, buf []byte) error {
+		if _, err := io.ReadFull(c, buf); err != nil {
+			return err
+		}
+		_, err := c.Write(buf)
+		return err
+	}
+	go func() {
+		c, err := ln.Accept()
+		if err != nil {
+			return
+		}
+		for buf := make([]byte, e.size); pingpong(c, buf) == nil; {
+		}
+		_ = c.Close()
+	}()
+	c, err := net.Dial("tcp", ln.Addr().String())
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer c.Close()
+	buf := make([]byte, e.size)
+	if _, err := c.Write(buf); err != nil {
+		b.Fatal(err)
+	}
+	for b.Loop() {
+		if err := pingpong(c, buf); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
