@@ -36,7 +36,7 @@ func (t Text) Map() Map {
 	return m
 }
 
-// Ranges returns the source of the decoded bytes [start, end): a range for
+// Ranges returns the source of the decoded bytes [start, end), which are not none: a range for
 // each string that holds some of them, widened to whole characters.
 func (m Map) Ranges(start, end int) []Range {
 	var out []Range
