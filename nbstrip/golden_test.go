@@ -74,8 +74,13 @@ func fill(t *testing.T, path string, values finder) []byte {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return fillText(text, values)
+}
+
+func fillText(text []byte, values finder) []byte {
 	var pairs []string
 	for name, value := range values {
+		headLen := min(headLen, len(value)/2)
 		head, tail := value[:headLen], value[headLen:]
 		pairs = append(pairs,
 			"@@"+name+"@@", value,
@@ -98,7 +103,7 @@ func quote(s string) string {
 // wrapped is base64 with an escaped line feed in its middle.
 func wrapped(s string) string {
 	b := base64.StdEncoding.EncodeToString([]byte(s))
-	return b[:10] + `\n` + b[10:]
+	return b[:len(b)/2] + `\n` + b[len(b)/2:]
 }
 
 // ascii escapes what is not ASCII, or everything.

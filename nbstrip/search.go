@@ -40,9 +40,17 @@ type searcher struct {
 	f   match.Finder
 	nb  *notebook.Notebook
 
-	buf   []byte
-	batch []member
-	hits  []hit
+	limits limits
+	buf    []byte
+	batch  []member
+	hits   []hit
+}
+
+// limits are batchSize and aloneSize, which tests make smaller.
+type limits struct{ batch, alone int }
+
+func newSearcher(ctx context.Context, f match.Finder, nb *notebook.Notebook) *searcher {
+	return &searcher{ctx: ctx, f: f, nb: nb, limits: limits{batchSize, aloneSize}}
 }
 
 // member is a text of a batch: buf[start:end].
@@ -65,16 +73,16 @@ func (s *searcher) texts() ([]hit, error) {
 func (s *searcher) add(i int, t notebook.Text) error {
 	r := t.Range()
 	size := r.End - r.Start
-	if size > aloneSize {
+	if size > s.limits.alone {
 		return s.alone(i, t)
 	}
-	if len(s.buf)+size > batchSize {
+	if len(s.buf)+size > s.limits.batch {
 		if err := s.flush(); err != nil {
 			return err
 		}
 	}
 	if s.buf == nil {
-		s.buf = make([]byte, 0, batchSize)
+		s.buf = make([]byte, 0, s.limits.batch)
 	}
 	start := len(s.buf)
 	s.buf = t.AppendTo(s.buf)
@@ -145,7 +153,7 @@ func (s *searcher) findText(t notebook.Text) ([]match.Span, error) {
 	r := t.Reader()
 	return s.windows(func(window []byte, keep int) ([]byte, bool) {
 		n := copy(window, window[len(window)-keep:])
-		window = r.Append(window[:n], batchSize)
+		window = r.Append(window[:n], s.limits.batch)
 		return window, !r.More()
 	})
 }
@@ -154,7 +162,7 @@ func (s *searcher) findBytes(b []byte) ([]match.Span, error) {
 	at := 0
 	return s.windows(func(_ []byte, keep int) ([]byte, bool) {
 		start := at - keep
-		at = min(at+batchSize, len(b))
+		at = min(at+s.limits.batch, len(b))
 		return b[start:at], at == len(b)
 	})
 }

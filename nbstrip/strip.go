@@ -39,12 +39,12 @@ func Strip(ctx context.Context, src []byte, f match.Finder, o Options) (Result, 
 	if err != nil {
 		return Result{}, err
 	}
-	s := searcher{ctx: ctx, f: f, nb: nb}
+	s := newSearcher(ctx, f, nb)
 	hits, err := s.texts()
 	if err != nil {
 		return Result{}, err
 	}
-	return redact(&s, src, hits)
+	return redact(s, src, hits)
 }
 
 // StripFile strips the notebook at path in place. It writes only when
