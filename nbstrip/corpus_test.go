@@ -1,0 +1,111 @@
+package nbstrip
+
+import (
+	"bytes"
+	"crypto/rand"
+	"encoding/base64"
+	mathrand "math/rand/v2"
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+
+	"github.com/nbhush/nbhush/agent/match"
+	"github.com/nbhush/nbhush/nbstrip/notebook"
+)
+
+// TestCorpus runs over real notebooks, which are not part of the project: the
+// folder that NBHUSH_TEST_NOTEBOOKS names.
+func TestCorpus(t *testing.T) {
+	dir := os.Getenv("NBHUSH_TEST_NOTEBOOKS")
+	if dir == "" {
+		t.Skip("NBHUSH_TEST_NOTEBOOKS names no folder of notebooks")
+	}
+	paths, err := filepath.Glob(filepath.Join(dir, "*.ipynb"))
+	if err != nil || len(paths) == 0 {
+		t.Fatalf("no notebooks in %s (%v)", dir, err)
+	}
+	random := mathrand.New(mathrand.NewPCG(3, 4))
+	planted := map[string]int{}
+	for _, path := range paths {
+		src, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		f := finder{"A": rand.Text() + "\"\n\\é"}
+		res, err := Strip(t.Context(), src, f, Options{})
+		if err != nil || res.Changed() || !bytes.Equal(res.Out, src) {
+			t.Errorf("%s: clean, but %v, %v", filepath.Base(path), res.Findings, err)
+		}
+		nb, err := notebook.Scan(src)
+		if err != nil {
+			t.Errorf("%s: %v", filepath.Base(path), err)
+			continue
+		}
+		for range 5 {
+			kind := plant(t, src, nb, f, random)
+			planted[kind]++
+		}
+	}
+	t.Logf("%d notebooks, values planted: %v", len(paths), planted)
+}
+
+// plant puts the value of A at a random place of a random text, or across two
+// of its strings, and checks that Strip leaves the placeholder there and all else as it was.
+func plant(t *testing.T, src []byte, nb *notebook.Notebook, f finder, random *mathrand.Rand) (kind string) {
+	t.Helper()
+	texts := slices.Collect(func(yield func(notebook.Text) bool) {
+		for _, text := range nb.Texts() {
+			if !yield(text) {
+				return
+			}
+		}
+	})
+	text := texts[random.IntN(len(texts))]
+	strings := text.Map().Ranges(0, len(src))
+	if len(strings) == 0 {
+		return "nothing"
+	}
+	value, label := f["A"], match.Placeholder("A")
+	var edits, want []notebook.Edit
+	switch i := random.IntN(len(strings)); {
+	case text.Binary:
+		kind = "binary"
+		at := strings[i].Start
+		edits = []notebook.Edit{{Start: at, End: at, New: []byte(base64.StdEncoding.EncodeToString([]byte(value)))}}
+	case i+1 < len(strings) && random.IntN(2) == 0:
+		kind = "across"
+		end, begin := strings[i].End, strings[i+1].Start
+		edits = []notebook.Edit{{Start: end, End: end, New: []byte(quote(value[:9]))}, {Start: begin, End: begin, New: []byte(quote(value[9:]))}}
+		want = []notebook.Edit{{Start: end, End: end, New: []byte(label)}}
+	default:
+		kind = string(text.Part)
+		at := boundary(text, strings[i], random)
+		edits = []notebook.Edit{{Start: at, End: at, New: []byte(ascii(value, random.IntN(2) == 0))}}
+		want = []notebook.Edit{{Start: at, End: at, New: []byte(label)}}
+	}
+	leaky := notebook.Splice(src, edits)
+	res, err := Strip(t.Context(), leaky, f, Options{})
+	if err != nil || len(res.Findings) != 1 {
+		t.Fatalf("%s: %v, %v", kind, res.Findings, err)
+	}
+	checkStripped(t, leaky, res, f)
+	if !text.Binary && !bytes.Equal(res.Out, notebook.Splice(src, want)) {
+		t.Fatalf("%s: more than the value changed", kind)
+	}
+	if text.Binary != (len(res.Dropped) == 1) {
+		t.Fatalf("%s: dropped %v", kind, res.Dropped)
+	}
+	return kind
+}
+
+// boundary returns the offset of a random character of the text in its string at.
+func boundary(text notebook.Text, at notebook.Range, random *mathrand.Rand) int {
+	decoded := text.AppendTo(nil)
+	for m := text.Map(); ; {
+		i := random.IntN(len(decoded))
+		if r := m.Ranges(i, i+1)[0]; at.Start <= r.Start && r.End <= at.End {
+			return r.Start
+		}
+	}
+}
