@@ -50,6 +50,9 @@ type Kernels struct {
 	Dirs    Dirs
 	Binary  string // absolute path of nbhush, as kernel specs will name it
 	Record  string // file that remembers which folders Enable changed
+
+	// Env is the environment that Jupyter is asked in; nil is this process's own.
+	Env []string
 }
 
 // List asks Jupyter for its kernel specs, in the order of their names. Where no
@@ -98,7 +101,7 @@ func (k Kernels) ask(ctx context.Context) (listing, error) {
 	}
 	var first error
 	for _, argv := range commands {
-		l, err := list(ctx, append(argv, "list", "--json"))
+		l, err := list(ctx, append(argv, "list", "--json"), k.Env)
 		if err == nil {
 			return l, nil
 		}
@@ -114,9 +117,9 @@ func isPython(path string) bool {
 	return strings.HasPrefix(base, "python") || strings.HasPrefix(base, "pypy")
 }
 
-func list(ctx context.Context, argv []string) (listing, error) {
+func list(ctx context.Context, argv, env []string) (listing, error) {
 	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
-	cmd.WaitDelay = time.Second
+	cmd.WaitDelay, cmd.Env = time.Second, env
 	var words bytes.Buffer
 	cmd.Stderr = &capped{w: &words, left: 4 << 10}
 	out := &capped{w: new(bytes.Buffer), left: maxListing}
