@@ -75,3 +75,38 @@ func noEOF(err error) error {
 	}
 	return err
 }
+
+// ErrTooLong says that a body is longer than its reader allows.
+var ErrTooLong = errors.New("body is too long")
+
+// ReadBody reads r to its end into one buffer, which is the caller's to clear;
+// no other copy of what it read is left behind by it. Size is the length that r
+// is said to have, or less than 0. More than limit bytes are ErrTooLong.
+func ReadBody(r io.Reader, size, limit int64) ([]byte, error) {
+	if size > limit {
+		return nil, ErrTooLong
+	}
+	if size < 0 || size > frameStep {
+		size = frameStep
+	}
+	buf := make([]byte, 0, size+1) // one more to see the end without growing
+	for {
+		if len(buf) == cap(buf) {
+			grown := append(make([]byte, 0, 2*cap(buf)), buf...)
+			clear(buf)
+			buf = grown
+		}
+		n, err := r.Read(buf[len(buf):cap(buf)])
+		buf = buf[:len(buf)+n]
+		if int64(len(buf)) > limit {
+			err = ErrTooLong
+		}
+		if errors.Is(err, io.EOF) {
+			return buf, nil
+		}
+		if err != nil {
+			clear(buf)
+			return nil, err
+		}
+	}
+}

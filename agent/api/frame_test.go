@@ -86,3 +86,26 @@ func FuzzReadFrame(f *testing.F) {
 		}
 	})
 }
+
+func TestReadBody(t *testing.T) {
+	for _, n := range []int{0, 1, frameStep - 1, frameStep, frameStep + 1, 200_000} {
+		want := bytes.Repeat([]byte("x"), n)
+		for _, size := range []int64{-1, int64(n), 1} {
+			got, err := ReadBody(iotest.HalfReader(bytes.NewReader(want)), size, 200_000)
+			if err != nil || !bytes.Equal(got, want) {
+				t.Errorf("%d bytes, said to be %d: got %d, %v", n, size, len(got), err)
+			}
+		}
+		if n == 0 {
+			continue
+		}
+		for _, size := range []int64{-1, int64(n)} {
+			if _, err := ReadBody(bytes.NewReader(want), size, int64(n)-1); !errors.Is(err, ErrTooLong) {
+				t.Errorf("%d bytes, one too many: %v", n, err)
+			}
+		}
+	}
+	if _, err := ReadBody(iotest.TimeoutReader(iotest.OneByteReader(bytes.NewReader([]byte("xy")))), 2, 9); !errors.Is(err, iotest.ErrTimeout) {
+		t.Errorf("a body that breaks off: %v", err)
+	}
+}

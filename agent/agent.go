@@ -1,0 +1,232 @@
+package agent
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/nbhush/nbhush/agent/api"
+	"github.com/nbhush/nbhush/agent/audit"
+	"github.com/nbhush/nbhush/agent/policy"
+	"github.com/nbhush/nbhush/agent/secret"
+	"github.com/nbhush/nbhush/agent/socket"
+	"github.com/nbhush/nbhush/agent/store"
+)
+
+// agent is the daemon without its socket.
+type agent struct {
+	version   string
+	started   time.Time
+	store     store.Store
+	index     *store.Index
+	approvals *policy.Approvals
+	audit     auditor
+	log       *slog.Logger
+	values    *values
+	kernels   *kernels
+	streams   streams
+	stop      func() // asks Serve to end
+
+	write sync.Mutex // held by one set or rm at a time, so that store, index and values agree
+}
+
+// auditor is *audit.Log.
+type auditor interface{ Append(audit.Entry) error }
+
+// parts are what an agent is made of.
+type parts struct {
+	version   string
+	store     store.Store
+	index     *store.Index
+	approvals *policy.Approvals
+	audit     auditor
+	log       *slog.Logger
+	ghosts    string // file
+	stop      func()
+}
+
+func newAgent(p parts) *agent {
+	ghosts := ghostFile{p.ghosts, p.log}
+	a := &agent{
+		version: p.version, started: time.Now().UTC().Truncate(time.Second),
+		store: p.store, index: p.index, approvals: p.approvals,
+		audit: p.audit, log: p.log, stop: p.stop,
+		kernels: &kernels{live: ghosts.load(), file: ghosts},
+	}
+	a.values = newValues(p.store, a.names, a.kernels.any, p.log)
+	return a
+}
+
+// names lists the store, and the index agrees with it afterwards.
+func (a *agent) names() ([]secret.Name, error) {
+	entries, err := a.index.Load(a.store)
+	if err != nil {
+		return nil, err
+	}
+	names := make([]secret.Name, len(entries))
+	for i, e := range entries {
+		names[i] = e.Name
+	}
+	return names, nil
+}
+
+// asker is who asks, on one connection.
+type asker struct {
+	line   []socket.Process // the peer, its parent and so on, when it connected
+	exe    string
+	kernel *kernel // that it belongs to, nil for the owner
+}
+
+func (w asker) who() audit.Who {
+	who := audit.Who{Exe: w.exe}
+	if len(w.line) > 0 {
+		who.PID = w.line[0].PID
+	}
+	if w.kernel != nil {
+		who.Kernel, who.Notebook = w.kernel.id, w.kernel.info.Notebook
+	}
+	return who
+}
+
+// project is the nbhush.toml that counts for a directory. Without one, path is "".
+type project struct {
+	path, hash string
+	config     *policy.Config
+	approval   *policy.Approval
+}
+
+func (a *agent) project(dir string) (project, error) {
+	path, err := policy.Find(dir)
+	if err != nil || path == "" {
+		return project{}, err
+	}
+	c, hash, err := policy.Load(path)
+	if err != nil {
+		return project{path: path}, err
+	}
+	approval, err := a.approvals.Lookup(path)
+	return project{path, hash, c, approval}, err
+}
+
+func (p project) decide(name secret.Name) policy.Decision {
+	r := policy.Request{Name: name, ConfigPath: p.path, ConfigHash: p.hash}
+	return policy.Decide(r, p.config, p.approval)
+}
+
+// scope is the rule by which one asker gets values: the projects that must all
+// say yes, or none for the owner.
+type scope struct {
+	owner    bool
+	projects []project
+}
+
+// scope of w: the nbhush.toml of its kernel and, for a kernel that runs inside
+// another, of those too, so that nobody gets more by starting a kernel.
+func (a *agent) scope(w asker) (scope, error) {
+	s := scope{owner: w.kernel == nil}
+	for k := w.kernel; k != nil; k = k.outer {
+		p, err := a.project(k.info.Dir)
+		if err != nil {
+			return scope{}, fmt.Errorf("policy for %s: %w", k.info.Dir, err)
+		}
+		s.projects = append(s.projects, p)
+	}
+	return s, nil
+}
+
+func (s scope) decide(name secret.Name) policy.Decision {
+	if s.owner {
+		return policy.Decide(policy.Request{Name: name, Owner: true}, nil, nil)
+	}
+	d := policy.Decision{Reason: "no rule"}
+	for _, p := range s.projects {
+		if d = p.decide(name); !d.Allow {
+			break
+		}
+	}
+	return d
+}
+
+// resolve returns the value called name, which the caller wipes, if policy says
+// yes and the audit log has noted it. Nothing else serves a value.
+func (a *agent) resolve(w asker, s scope, name secret.Name) (secret.Value, error) {
+	entry := audit.Entry{Who: w.who(), Op: audit.OpGet, Name: name}
+	d := s.decide(name)
+	entry.Reason = d.Reason
+	if !d.Allow {
+		entry.Verdict = audit.Denied
+		if err := a.note(entry); err != nil {
+			return secret.Value{}, err
+		}
+		return secret.Value{}, &api.Error{Code: api.CodeDenied, Message: d.Reason, Mend: d.Hint}
+	}
+	value, err := a.values.get(name)
+	entry.Verdict = audit.Allowed
+	if err != nil {
+		entry.Verdict, entry.Reason = audit.Failed, err.Error()
+	}
+	if noted := a.note(entry); noted != nil {
+		value.Wipe()
+		return secret.Value{}, noted
+	}
+	return value, err
+}
+
+// resolveAll is resolve for several names: all or an error. It looks for what
+// is missing first, so that the error names every name.
+func (a *agent) resolveAll(w asker, s scope, names []secret.Name) (map[secret.Name]secret.Value, error) {
+	values := make(map[secret.Name]secret.Value, len(names))
+	var missing []secret.Name
+	for _, name := range names {
+		if _, twice := values[name]; twice {
+			continue
+		}
+		value, err := a.resolve(w, s, name)
+		if err != nil && !errors.Is(err, &api.Error{Code: api.CodeNotFound}) {
+			wipeAll(values)
+			return nil, err
+		}
+		if err != nil {
+			missing = append(missing, name)
+			continue
+		}
+		values[name] = value
+	}
+	if len(missing) > 0 {
+		wipeAll(values)
+		return nil, notThere(missing)
+	}
+	return values, nil
+}
+
+// notThere is the error for names that no store holds.
+func notThere(names []secret.Name) *api.Error {
+	if len(names) == 1 {
+		return notFound(names[0])
+	}
+	var list strings.Builder
+	for i, name := range names {
+		if i > 0 {
+			list.WriteString(", ")
+		}
+		list.WriteString(string(name))
+	}
+	e := notFound(names[0])
+	e.Message = "no secrets are called " + list.String()
+	return e
+}
+
+// note appends to the audit log. What cannot be noted must not happen.
+func (a *agent) note(e audit.Entry) error {
+	if err := a.audit.Append(e); err != nil {
+		a.log.Error("write the audit log", "err", err)
+		return fail(api.CodeInternal, "nbhush doctor", "audit log cannot be written: %v", err)
+	}
+	return nil
+}
+
+// close wipes what the agent holds.
+func (a *agent) close() { a.values.lock() }

@@ -1,0 +1,633 @@
+package agent
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/nbhush/nbhush/agent/api"
+	"github.com/nbhush/nbhush/agent/client"
+	"github.com/nbhush/nbhush/agent/match"
+	"github.com/nbhush/nbhush/agent/policy"
+	"github.com/nbhush/nbhush/agent/secret"
+	"github.com/nbhush/nbhush/agent/store"
+)
+
+// commands are the requests of HTTP, as a session and a client.Client have them.
+type commands interface {
+	Status(context.Context) (api.Status, error)
+	List(context.Context) ([]api.Secret, error)
+	Set(context.Context, secret.Name, secret.Value) (api.SetResult, error)
+	Delete(context.Context, secret.Name) (api.Secret, error)
+	Get(context.Context, []secret.Name, string) (map[secret.Name]secret.Value, error)
+	GetAll(context.Context, string) (map[secret.Name]secret.Value, error)
+	Allow(context.Context, string, string) (api.Allowed, error)
+	Deny(context.Context, string) (api.Allowed, error)
+	Allowed(context.Context) ([]api.Allowed, error)
+	Lock(context.Context) (api.Status, error)
+	Unlock(context.Context, []byte) (api.Status, error)
+	Stop(context.Context) (api.Status, error)
+}
+
+// frames are the requests of a stream.
+type frames interface {
+	match.Finder
+	RegisterKernel(context.Context, api.Kernel) (api.Grant, error)
+	Value(context.Context, secret.Name) (secret.Value, error)
+	Names(context.Context) ([]secret.Name, error)
+}
+
+// stream gives client.Stream the name that a session has for Get.
+type stream struct{ *client.Stream }
+
+func (s stream) Value(ctx context.Context, name secret.Name) (secret.Value, error) {
+	return s.Stream.Get(ctx, name)
+}
+
+// env is the agent as a case meets it.
+type env struct {
+	commands
+	*world
+	stream func() (s frames, end func())
+}
+
+// onBoth runs the case on the agent in memory, and on a client over its socket.
+func onBoth(t *testing.T, run func(*testing.T, env)) {
+	t.Run("memory", func(t *testing.T) {
+		w := newWorld(t)
+		run(t, env{w.session(os.Getpid()), w, func() (frames, func()) {
+			s := w.session(os.Getpid())
+			return s, s.end
+		}})
+	})
+	t.Run("socket", func(t *testing.T) {
+		w := newWorld(t)
+		w.listen(t)
+		c := &client.Client{NoStart: true}
+		t.Cleanup(c.Close)
+		run(t, env{c, w, func() (frames, func()) {
+			s, err := c.Stream(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			return stream{s}, func() { _ = s.Close() }
+		}})
+	})
+}
+
+func TestSetGetDelete(t *testing.T) {
+	onBoth(t, func(t *testing.T, e env) {
+		ctx := t.Context()
+		long := bytes.Repeat([]byte("0123456789abcdef"), api.MaxValue/16)
+		for _, c := range []struct {
+			name  secret.Name
+			value []byte
+			code  api.Code
+			warns bool
+		}{
+			{"PLAIN", []byte(rand.Text()), "", false},
+			{"SHORT", []byte(rand.Text()[:3]), "", true},
+			{"BYTES", []byte("\x00\xff\n" + rand.Text()), "", false},
+			{"LONGEST", long, "", false},
+			{"TOO_LONG", append(long, 'x'), api.CodeBadInput, false},
+			{"EMPTY", nil, api.CodeBadInput, false},
+			{"BAD-NAME", []byte(rand.Text()), api.CodeBadInput, false},
+			{"NBHUSH_HOME", []byte(rand.Text()), api.CodeBadInput, false},
+		} {
+			res, err := e.Set(ctx, c.name, secret.New(bytes.Clone(c.value)))
+			wantCode(t, "set "+string(c.name), err, c.code)
+			if c.code != "" {
+				continue
+			}
+			if res.Name != string(c.name) || res.Replaced || res.Store != e.agent.store.Kind() || (res.Warning != "") != c.warns {
+				t.Errorf("set %s: %+v", c.name, res)
+			}
+			got, err := e.Get(ctx, []secret.Name{c.name, c.name}, "/")
+			if err != nil || len(got) != 1 || !got[c.name].Equal(secret.New(c.value)) {
+				t.Errorf("get %s: %v, %v", c.name, got, err)
+			}
+		}
+		again, err := e.Set(ctx, "PLAIN", secret.New([]byte(rand.Text())))
+		if err != nil || !again.Replaced {
+			t.Errorf("set again: %+v, %v", again, err)
+		}
+		list, err := e.List(ctx)
+		var names []string
+		for _, s := range list {
+			names = append(names, s.Name)
+		}
+		if err != nil || cmp.Diff(names, []string{"BYTES", "LONGEST", "PLAIN", "SHORT"}) != "" {
+			t.Errorf("list %v, %v", names, err)
+		}
+		if was, err := e.Delete(ctx, "PLAIN"); err != nil || was.Name != "PLAIN" {
+			t.Errorf("delete: %+v, %v", was, err)
+		}
+		_, err = e.Delete(ctx, "PLAIN")
+		wantCode(t, "delete again", err, api.CodeNotFound)
+		_, err = e.Get(ctx, []secret.Name{"BYTES", "PLAIN", "NEVER"}, "/")
+		wantCode(t, "get what is gone", err, api.CodeNotFound)
+		if err == nil || !strings.Contains(err.Error(), "PLAIN, NEVER") {
+			t.Errorf("the error does not name what is missing: %v", err)
+		}
+		_, err = e.Get(ctx, []secret.Name{"BAD-NAME"}, "/")
+		wantCode(t, "get of a bad name", err, api.CodeBadInput)
+	})
+}
+
+func TestFindKnowsWhatWasSet(t *testing.T) {
+	onBoth(t, func(t *testing.T, e env) {
+		ctx := t.Context()
+		s, end := e.stream()
+		defer end()
+		for i := range 5 {
+			value := rand.Text()
+			if _, err := e.Set(ctx, "CANARY", secret.New([]byte(value))); err != nil {
+				t.Fatal(err)
+			}
+			text := strings.Repeat("x", i*100) + value + "\n"
+			r, err := s.Find(ctx, []byte(text))
+			want := []match.Span{{Start: i * 100, End: i*100 + len(value), Name: "CANARY"}}
+			if err != nil || cmp.Diff(r.Spans, want) != "" {
+				t.Errorf("after set %d: %v, %v; want %v", i, r.Spans, err, want)
+			}
+		}
+		value := e.set(t, "CANARY")
+		if _, err := e.Delete(ctx, "CANARY"); err != nil {
+			t.Fatal(err)
+		}
+		if r, err := s.Find(ctx, []byte(value)); err != nil || len(r.Spans) != 0 {
+			t.Errorf("after delete: %v, %v", r.Spans, err)
+		}
+	})
+}
+
+func TestLock(t *testing.T) {
+	onBoth(t, func(t *testing.T, e env) {
+		ctx := t.Context()
+		value := e.set(t, "LISTED")
+		s, end := e.stream()
+		defer end()
+		st, err := e.Lock(ctx)
+		if err != nil || !st.Locked || st.Known != 0 || st.Secrets != 1 || st.Detail == "" {
+			t.Errorf("lock: %+v, %v", st, err)
+		}
+		_, err = e.Get(ctx, []secret.Name{"LISTED"}, "/")
+		wantCode(t, "get", err, api.CodeLocked)
+		_, err = s.Value(ctx, "LISTED")
+		wantCode(t, "get by stream", err, api.CodeLocked)
+		_, err = s.Find(ctx, []byte(value))
+		wantCode(t, "find", err, api.CodeLocked)
+		var he interface{ Hint() string }
+		if !errors.As(err, &he) || he.Hint() != "nbhush agent unlock" {
+			t.Errorf("hint of %v", err)
+		}
+		_, err = e.Set(ctx, "NEW", secret.New([]byte(rand.Text())))
+		wantCode(t, "set", err, api.CodeLocked)
+		_, err = e.Delete(ctx, "LISTED")
+		wantCode(t, "delete", err, api.CodeLocked)
+		if list, err := e.List(ctx); err != nil || len(list) != 1 {
+			t.Errorf("list: %v, %v", list, err)
+		}
+		st, err = e.Unlock(ctx, nil)
+		if err != nil || st.Locked || st.Known != 1 || st.Detail != "" {
+			t.Errorf("unlock: %+v, %v", st, err)
+		}
+		if r, err := s.Find(ctx, []byte(value)); err != nil || len(r.Spans) != 1 {
+			t.Errorf("find after unlock: %v, %v", r, err)
+		}
+	})
+}
+
+func TestAllow(t *testing.T) {
+	onBoth(t, func(t *testing.T, e env) {
+		ctx := t.Context()
+		dir := e.writeProject(t, "LISTED")
+		path := filepath.Join(dir, policy.FileName)
+		value := e.set(t, "LISTED")
+
+		_, err := e.GetAll(ctx, dir)
+		wantCode(t, "get all before", err, api.CodeDenied)
+		_, err = e.Allow(ctx, path, strings.Repeat("0", 64))
+		wantCode(t, "allow other content", err, api.CodeBadInput)
+		for _, bad := range []string{policy.FileName, filepath.Join(dir, "other.toml"), filepath.Join(dir, "none", policy.FileName)} {
+			if _, err := e.Allow(ctx, bad, strings.Repeat("0", 64)); err == nil {
+				t.Errorf("%s was allowed", bad)
+			}
+		}
+		src, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		link := filepath.Join(t.TempDir(), "link")
+		if err := os.Symlink(dir, link); err != nil {
+			t.Fatal(err)
+		}
+		got, err := e.Allow(ctx, filepath.Join(link, policy.FileName), policy.Hash(src))
+		if err != nil || got.Path != path || cmp.Diff(got.Names, []string{"LISTED"}) != "" {
+			t.Errorf("allow: %+v, %v", got, err)
+		}
+		values, err := e.GetAll(ctx, filepath.Join(dir, "."))
+		if err != nil || len(values) != 1 || string(values["LISTED"].Reveal()) != value {
+			t.Errorf("get all: %v, %v", values, err)
+		}
+		list, err := e.Allowed(ctx)
+		if err != nil || len(list) != 2 {
+			t.Errorf("allowed: %v, %v", list, err)
+		}
+
+		writeConfig(t, dir, "LISTED", "ONE_MORE")
+		_, err = e.GetAll(ctx, dir)
+		wantCode(t, "get all after a change", err, api.CodeDenied)
+		e.approve(t, dir)
+		_, err = e.GetAll(ctx, dir)
+		wantCode(t, "get all with one missing", err, api.CodeNotFound)
+
+		if was, err := e.Deny(ctx, path); err != nil || was.Path != path {
+			t.Errorf("deny: %+v, %v", was, err)
+		}
+		_, err = e.Deny(ctx, path)
+		wantCode(t, "deny again", err, api.CodeNotFound)
+		_, err = e.GetAll(ctx, dir)
+		wantCode(t, "get all after deny", err, api.CodeDenied)
+		_, err = e.GetAll(ctx, t.TempDir())
+		wantCode(t, "get all where nothing is", err, api.CodeNotFound)
+		_, err = e.GetAll(ctx, "relative")
+		wantCode(t, "get all of a relative directory", err, api.CodeBadInput)
+	})
+}
+
+func TestKernel(t *testing.T) {
+	onBoth(t, func(t *testing.T, e env) {
+		ctx := t.Context()
+		listed := e.set(t, "LISTED")
+		e.set(t, "UNLISTED")
+		s, end := e.stream()
+		g, err := s.RegisterKernel(ctx, api.Kernel{API: api.Version, Dir: e.project})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(g.Values) != 1 || string(g.Values["LISTED"]) != listed || g.Config != filepath.Join(e.project, policy.FileName) {
+			t.Errorf("grant of %d values, config %s", len(g.Values), g.Config)
+		}
+		if g.Notice == nil || g.Notice.Code != api.CodeNotFound || g.Notice.Mend != "nbhush set LISTED_TOO" {
+			t.Errorf("notice %+v, want one of LISTED_TOO", g.Notice)
+		}
+		_, err = s.RegisterKernel(ctx, api.Kernel{API: api.Version, Dir: "/"})
+		wantCode(t, "a second kernel", err, api.CodeBadInput)
+
+		// This process is a hook now: whatever it asks on any connection is its kernel's.
+		for what, try := range map[string]func() error{
+			"list":    func() error { _, err := e.List(ctx); return err },
+			"set":     func() error { _, err := e.Set(ctx, "LISTED", secret.New([]byte(rand.Text()))); return err },
+			"delete":  func() error { _, err := e.Delete(ctx, "LISTED"); return err },
+			"allow":   func() error { _, err := e.Allow(ctx, "/"+policy.FileName, ""); return err },
+			"deny":    func() error { _, err := e.Deny(ctx, filepath.Join(e.project, policy.FileName)); return err },
+			"allowed": func() error { _, err := e.Allowed(ctx); return err },
+			"lock":    func() error { _, err := e.Lock(ctx); return err },
+			"unlock":  func() error { _, err := e.Unlock(ctx, nil); return err },
+			"stop":    func() error { _, err := e.Stop(ctx); return err },
+			"get":     func() error { _, err := e.Get(ctx, []secret.Name{"LISTED", "UNLISTED"}, "/"); return err },
+			"value":   func() error { _, err := s.Value(ctx, "UNLISTED"); return err },
+		} {
+			wantCode(t, what, try(), api.CodeDenied)
+		}
+		v, err := s.Value(ctx, "LISTED")
+		if err != nil || string(v.Reveal()) != listed {
+			t.Errorf("value: %v", err)
+		}
+		values, err := e.Get(ctx, []secret.Name{"LISTED"}, "/nowhere")
+		if err != nil || string(values["LISTED"].Reveal()) != listed {
+			t.Errorf("get: %v", err)
+		}
+		names, err := s.Names(ctx)
+		if err != nil || cmp.Diff(names, []secret.Name{"LISTED", "LISTED_TOO"}) != "" {
+			t.Errorf("names: %v, %v", names, err)
+		}
+		if st, err := e.Status(ctx); err != nil || st.Kernels != 1 {
+			t.Errorf("status: %+v, %v", st, err)
+		}
+		// The value changes while the kernel may print the old one.
+		e.set(t, "LISTED")
+		if r, err := s.Find(ctx, []byte(listed)); err != nil || len(r.Spans) != 1 {
+			t.Errorf("the replaced value: %v, %v", r.Spans, err)
+		}
+		end()
+	})
+}
+
+func TestReplacedValueIsForgottenAfterTheLastKernel(t *testing.T) {
+	w := newWorld(t)
+	old := w.set(t, "LISTED")
+	hook := w.session(10)
+	if _, err := hook.RegisterKernel(t.Context(), api.Kernel{Dir: w.project}); err != nil {
+		t.Fatal(err)
+	}
+	w.set(t, "LISTED")
+	for _, want := range []int{1, 0} {
+		r, err := w.session().Find(t.Context(), []byte(old))
+		if err != nil || len(r.Spans) != want {
+			t.Errorf("%v, %v; want %d spans", r.Spans, err, want)
+		}
+		hook.end()
+	}
+}
+
+// The tree of every case: 30 is the hook of a kernel in the project, 40 below
+// it, 50 below 40; 60 is nobody's.
+func TestWhoIsAKernel(t *testing.T) {
+	w := newWorld(t)
+	ctx := t.Context()
+	w.set(t, "LISTED")
+	w.set(t, "OTHER")
+	other := w.writeProject(t, "LISTED", "OTHER")
+	w.approve(t, other)
+
+	before := w.session(50, 40, 30) // connected before the hook registered
+	hook := w.session(30)
+	if _, err := hook.RegisterKernel(ctx, api.Kernel{Dir: w.project}); err != nil {
+		t.Fatal(err)
+	}
+	below := w.session(50, 40, 30)
+	outside := w.session(60)
+	for _, c := range []struct {
+		who  string
+		s    *session
+		name secret.Name
+		want api.Code
+	}{
+		{"the hook", hook, "LISTED", ""},
+		{"the hook", hook, "OTHER", api.CodeDenied},
+		{"a grandchild", below, "LISTED", ""},
+		{"a grandchild", below, "OTHER", api.CodeDenied},
+		{"one that connected before", before, "OTHER", api.CodeDenied},
+		{"a stranger to the kernel", outside, "OTHER", ""},
+	} {
+		_, err := c.s.Value(ctx, c.name)
+		wantCode(t, c.who+", "+string(c.name), err, c.want)
+	}
+
+	// A kernel inside the kernel asks for a wider project, and gets what both may have.
+	inner := w.session(40, 30)
+	g, err := inner.RegisterKernel(ctx, api.Kernel{Dir: other})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(g.Values) != 1 || g.Values["LISTED"] == nil || g.Notice == nil || g.Notice.Code != api.CodeDenied {
+		t.Errorf("inner grant: %d values, notice %v", len(g.Values), g.Notice)
+	}
+	_, err = w.session(50, 40, 30).Value(ctx, "OTHER")
+	wantCode(t, "below the inner kernel", err, api.CodeDenied)
+
+	// When the kernel ends, its old connections are nobody's, not the owner's.
+	inner.end()
+	hook.end()
+	_, err = below.Value(ctx, "OTHER")
+	wantCode(t, "after the end, an old connection", err, api.CodeDenied)
+	_, err = below.List(ctx)
+	wantCode(t, "after the end, an old connection's list", err, api.CodeDenied)
+	if st, err := w.session().Status(ctx); err != nil || st.Kernels != 0 {
+		t.Errorf("status: %+v, %v", st, err)
+	}
+}
+
+func TestUnapprovedKernelGetsANotice(t *testing.T) {
+	w := newWorld(t)
+	w.set(t, "LISTED")
+	empty := t.TempDir()
+	unapproved := w.writeProject(t, "LISTED")
+	broken := w.writeProject(t)
+	if err := os.WriteFile(filepath.Join(broken, policy.FileName), []byte("[secrets\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for i, c := range []struct {
+		name, dir string
+		want      api.Code
+	}{
+		{"nothing is asked for", empty, ""},
+		{"unapproved", unapproved, api.CodeDenied},
+		{"broken", broken, api.CodeBadInput},
+		{"gone", filepath.Join(empty, "gone"), api.CodeBadInput},
+	} {
+		s := w.session(100 + i)
+		g, err := s.RegisterKernel(t.Context(), api.Kernel{Dir: c.dir})
+		if err != nil || len(g.Values) != 0 {
+			t.Errorf("%s: %d values, %v", c.name, len(g.Values), err)
+		}
+		if c.want == "" && g.Notice != nil || c.want != "" && (g.Notice == nil || g.Notice.Code != c.want || g.Notice.Message == "") {
+			t.Errorf("%s: notice %+v, want code %q", c.name, g.Notice, c.want)
+		}
+		_, err = s.Value(t.Context(), "LISTED")
+		if err == nil {
+			t.Errorf("%s: a value was served", c.name)
+		}
+		s.end()
+	}
+	s := w.session(9)
+	_, err := s.RegisterKernel(t.Context(), api.Kernel{API: api.Version + 1, Dir: empty})
+	wantCode(t, "a newer hook", err, api.CodeVersion)
+	_, err = s.RegisterKernel(t.Context(), api.Kernel{Dir: "relative"})
+	wantCode(t, "a relative directory", err, api.CodeBadInput)
+}
+
+func TestGhostsAreKernels(t *testing.T) {
+	w := newWorld(t)
+	w.set(t, "UNLISTED")
+	self := &session{agent: w.agent, line: ancestors(t)}
+	if _, err := self.RegisterKernel(t.Context(), api.Kernel{Dir: w.project}); err != nil {
+		t.Fatal(err)
+	}
+	gone := w.session(1 << 29) // a hook that no process is
+	if _, err := gone.RegisterKernel(t.Context(), api.Kernel{Dir: w.project}); err != nil {
+		t.Fatal(err)
+	}
+
+	// Another agent, after a crash of the first.
+	next := newAgent(parts{
+		store: w.store, index: w.index, approvals: w.approvals, audit: w.journal, log: w.log, ghosts: w.kernels.file.path,
+	})
+	next.values.open()
+	defer next.close()
+	again := &session{agent: next, line: ancestors(t)}
+	_, err := again.Value(t.Context(), "UNLISTED")
+	wantCode(t, "before the hook came back", err, api.CodeDenied)
+	if n := len(next.kernels.live); n != 1 {
+		t.Errorf("%d kernels are remembered, want 1", n)
+	}
+	if _, err := again.RegisterKernel(t.Context(), api.Kernel{Dir: w.project}); err != nil {
+		t.Fatal(err)
+	}
+	if n := len(next.kernels.live); n != 1 || next.kernels.live[0].outer != nil {
+		t.Errorf("%d kernels after the hook came back, want itself alone", n)
+	}
+	again.end()
+	if _, err := (&session{agent: next, line: ancestors(t)}).Value(t.Context(), "UNLISTED"); err != nil {
+		t.Errorf("after the hook ended: %v", err)
+	}
+}
+
+func TestStoreThatFails(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		err  error
+		code api.Code
+	}{
+		{"locked", store.ErrLocked, api.CodeLocked},
+		{"broken", errors.New("the bus is gone"), api.CodeStore},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			w := newWorld(t)
+			value := w.set(t, "LISTED")
+			clock := time.Now()
+			s := w.session()
+			if _, err := s.Lock(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			w.values.now = func() time.Time { return clock }
+			w.store.fail = func() error { return c.err }
+			_, err := s.Unlock(t.Context(), nil)
+			wantCode(t, "unlock", err, api.CodeLocked)
+			_, err = s.Find(t.Context(), []byte(value))
+			wantCode(t, "find", err, api.CodeLocked)
+			_, err = s.Value(t.Context(), "LISTED")
+			wantCode(t, "get", err, c.code)
+			st, err := s.Status(t.Context())
+			if err != nil || !st.Locked || !strings.Contains(st.Detail, c.err.Error()) {
+				t.Errorf("status: %+v, %v", st, err)
+			}
+			// The user opened the keyring by other means: nothing need be said to the agent.
+			w.store.fail = nil
+			clock = clock.Add(2 * retryEach)
+			if r, err := s.Find(t.Context(), []byte(value)); err != nil || len(r.Spans) != 1 {
+				t.Errorf("find after the store came back: %v, %v", r.Spans, err)
+			}
+		})
+	}
+}
+
+func TestChangesBesideTheAgent(t *testing.T) {
+	w := newWorld(t)
+	ctx := t.Context()
+	s := w.session()
+	w.set(t, "LISTED")
+	clock := time.Now()
+	w.values.mu.Lock()
+	w.values.now = func() time.Time { return clock }
+	w.values.mu.Unlock()
+	outside := func(name secret.Name) string {
+		t.Helper()
+		text := rand.Text()
+		if err := w.store.Store.Set(name, secret.New([]byte(text))); err != nil {
+			t.Fatal(err)
+		}
+		return text
+	}
+
+	changed := outside("LISTED")
+	clock = clock.Add(freshFor)
+	v, err := s.Value(ctx, "LISTED")
+	if err != nil || string(v.Reveal()) != changed {
+		t.Errorf("a value changed by another program is not served: %v", err)
+	}
+	if r, err := s.Find(ctx, []byte(changed)); err != nil || len(r.Spans) != 1 {
+		t.Errorf("a value that was served is not known: %v, %v", r.Spans, err)
+	}
+
+	added := outside("ADDED")
+	clock = clock.Add(reloadEach + 1)
+	if _, err := s.Find(ctx, nil); err != nil { // begins to read again, and does not wait
+		t.Fatal(err)
+	}
+	w.settle()
+	if r, err := s.Find(ctx, []byte(added)); err != nil || len(r.Spans) != 1 {
+		t.Errorf("a value added by another program is not known: %v, %v", r.Spans, err)
+	}
+	if err := w.store.Store.Delete("ADDED"); err != nil {
+		t.Fatal(err)
+	}
+	clock = clock.Add(freshFor)
+	_, err = s.Value(ctx, "ADDED")
+	wantCode(t, "a value removed by another program", err, api.CodeNotFound)
+}
+
+// settle waits until the builder has ended.
+func (w *world) settle() {
+	for {
+		w.values.mu.Lock()
+		building, built := w.values.building, w.values.built
+		w.values.mu.Unlock()
+		if !building {
+			return
+		}
+		<-built
+	}
+}
+
+func TestFindWaitsForTheWholeSet(t *testing.T) {
+	w := newWorld(t)
+	value := w.set(t, "LISTED")
+	s := w.session()
+	if _, err := s.Lock(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	w.settle()
+	hold, reached := make(chan struct{}), make(chan struct{}, 100)
+	w.store.gets = func() { reached <- struct{}{}; <-hold }
+	w.values.open()
+	<-reached // the store is being read
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
+	defer cancel()
+	if r, err := s.Find(ctx, []byte(value)); err == nil {
+		t.Errorf("Find answered from an incomplete set: %v", r)
+	}
+	close(hold)
+	if r, err := s.Find(t.Context(), []byte(value)); err != nil || len(r.Spans) != 1 {
+		t.Errorf("%v, %v", r.Spans, err)
+	}
+}
+
+func TestWhatCannotBeNotedIsNotServed(t *testing.T) {
+	w := newWorld(t)
+	w.set(t, "LISTED")
+	w.agent.audit = brokenLog{}
+	_, err := w.session().Value(t.Context(), "LISTED")
+	wantCode(t, "get", err, api.CodeInternal)
+	hook := w.session(7)
+	g, err := hook.RegisterKernel(t.Context(), api.Kernel{Dir: w.project})
+	if err == nil || len(g.Values) != 0 {
+		t.Errorf("a kernel got %d values, %v", len(g.Values), err)
+	}
+}
+
+func TestAuditHoldsNoValue(t *testing.T) {
+	w := newWorld(t)
+	value := w.set(t, "LISTED")
+	if _, err := w.session().Value(t.Context(), "LISTED"); err != nil {
+		t.Fatal(err)
+	}
+	hook := w.session(7)
+	if _, err := hook.RegisterKernel(t.Context(), api.Kernel{Dir: w.project}); err != nil {
+		t.Fatal(err)
+	}
+	_, err := hook.Value(t.Context(), "UNLISTED")
+	wantCode(t, "get", err, api.CodeDenied)
+	src, err := os.ReadFile(w.home.Audit())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{`"set"`, `"get"`, `"kernel"`, `"deny"`, `"LISTED"`, `"UNLISTED"`} {
+		if !bytes.Contains(src, []byte(want)) {
+			t.Errorf("no %s in the audit log", want)
+		}
+	}
+	if bytes.Contains(src, []byte(value)) {
+		t.Error("the audit log holds a value")
+	}
+}

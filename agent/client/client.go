@@ -1,0 +1,278 @@
+package client
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"net/http"
+	"os"
+	"strconv"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/nbhush/nbhush/agent/api"
+	"github.com/nbhush/nbhush/agent/home"
+	"github.com/nbhush/nbhush/agent/secret"
+	"github.com/nbhush/nbhush/agent/socket"
+)
+
+const hintStart = "nbhush agent start"
+
+// Client asks the agent. The zero Client works. It is safe for concurrent use;
+// it must not be copied, nor its fields be changed after the first request.
+//
+// Status, Lock and Stop ask only an agent that runs already. All others start
+// one if they must.
+type Client struct {
+	// Socket is the path of the agent's socket; "" is that of the user's home.
+	Socket string
+	// Start starts an agent and need not wait for it. Nil runs this executable
+	// with the arguments "agent serve", in a session of its own.
+	Start func(ctx context.Context) error
+	// NoStart makes every request fail with CodeAway where no agent runs.
+	NoStart bool
+
+	once     sync.Once
+	http     *http.Client
+	starting sync.Mutex
+}
+
+// Status returns the state of the agent that runs.
+func (c *Client) Status(ctx context.Context) (st api.Status, err error) {
+	return st, c.ask(ctx, "GET", "/v1/status", nil, &st)
+}
+
+// List returns all names, sorted.
+func (c *Client) List(ctx context.Context) (list []api.Secret, err error) {
+	return list, c.do(ctx, "GET", "/v1/secrets", nil, &list)
+}
+
+// Set keeps value, which stays the caller's to wipe, under name.
+func (c *Client) Set(ctx context.Context, name secret.Name, value secret.Value) (res api.SetResult, err error) {
+	if _, err := secret.ParseName(string(name)); err != nil {
+		return res, badInput(err)
+	}
+	if value.Len() > api.MaxValue {
+		return res, &api.Error{Code: api.CodeBadInput, Message: fmt.Sprintf("the value of %s is longer than %d bytes", name, api.MaxValue)}
+	}
+	return res, c.do(ctx, "PUT", "/v1/secrets/"+string(name), value.Reveal(), &res)
+}
+
+// Delete removes name and returns what it was.
+func (c *Client) Delete(ctx context.Context, name secret.Name) (was api.Secret, err error) {
+	if _, err := secret.ParseName(string(name)); err != nil {
+		return was, badInput(err)
+	}
+	return was, c.do(ctx, "DELETE", "/v1/secrets/"+string(name), nil, &was)
+}
+
+// Get returns the values of all names, which the caller wipes, or an error and
+// none. Dir is the caller's directory.
+func (c *Client) Get(ctx context.Context, names []secret.Name, dir string) (map[secret.Name]secret.Value, error) {
+	q := api.GetRequest{Names: make([]string, len(names)), Dir: dir}
+	for i, name := range names {
+		q.Names[i] = string(name)
+	}
+	return c.get(ctx, q)
+}
+
+// GetAll returns the values of all names that the nbhush.toml in dir or above
+// lists. It must be approved.
+func (c *Client) GetAll(ctx context.Context, dir string) (map[secret.Name]secret.Value, error) {
+	return c.get(ctx, api.GetRequest{All: true, Dir: dir})
+}
+
+func (c *Client) get(ctx context.Context, q api.GetRequest) (map[secret.Name]secret.Value, error) {
+	var res api.GetResult
+	if err := c.do(ctx, "POST", "/v1/get", q, &res); err != nil {
+		return nil, err
+	}
+	values := make(map[secret.Name]secret.Value, len(res.Values))
+	for name, b := range res.Values {
+		values[secret.Name(name)] = secret.New(b)
+	}
+	return values, nil
+}
+
+// Allow approves the nbhush.toml at path with the content of that policy.Hash.
+func (c *Client) Allow(ctx context.Context, path, hash string) (res api.Allowed, err error) {
+	return res, c.do(ctx, "POST", "/v1/allow", api.AllowRequest{Path: path, Hash: hash}, &res)
+}
+
+// Deny takes the approval of the nbhush.toml at path back.
+func (c *Client) Deny(ctx context.Context, path string) (was api.Allowed, err error) {
+	return was, c.do(ctx, "POST", "/v1/deny", api.AllowRequest{Path: path}, &was)
+}
+
+// Allowed returns every approval.
+func (c *Client) Allowed(ctx context.Context) (list []api.Allowed, err error) {
+	return list, c.do(ctx, "GET", "/v1/allowed", nil, &list)
+}
+
+// Lock makes the agent that runs forget every value.
+func (c *Client) Lock(ctx context.Context) (st api.Status, err error) {
+	return st, c.ask(ctx, "POST", "/v1/lock", nil, &st)
+}
+
+// Unlock opens the store, with the passphrase where one wraps its key. The
+// passphrase stays the caller's to clear.
+func (c *Client) Unlock(ctx context.Context, passphrase []byte) (st api.Status, err error) {
+	return st, c.do(ctx, "POST", "/v1/unlock", api.UnlockRequest{Passphrase: passphrase}, &st)
+}
+
+// Stop ends the agent that runs. It returns before the agent is gone.
+func (c *Client) Stop(ctx context.Context) (st api.Status, err error) {
+	return st, c.ask(ctx, "POST", "/v1/stop", nil, &st)
+}
+
+// do is ask with an agent that is started if none runs.
+func (c *Client) do(ctx context.Context, method, path string, body, res any) error {
+	err := c.ask(ctx, method, path, body, res)
+	if !isAbsent(err) || c.NoStart {
+		return err
+	}
+	if err := c.Up(ctx); err != nil {
+		return err
+	}
+	return c.ask(ctx, method, path, body, res)
+}
+
+// ask sends one request. A body that is []byte goes as it is, another as JSON.
+func (c *Client) ask(ctx context.Context, method, path string, body, res any) error {
+	raw, ok := body.([]byte)
+	if !ok && body != nil {
+		var err error
+		if raw, err = json.Marshal(body); err != nil {
+			return badInput(err)
+		}
+		defer clear(raw) // it may hold a passphrase
+	}
+	r, err := http.NewRequestWithContext(ctx, method, "http://nbhush"+path, bytes.NewReader(raw))
+	if err != nil {
+		return badInput(err)
+	}
+	// Every request may be sent twice, so the transport may do so when a kept
+	// connection turns out to belong to an agent that is gone. Not sent: net/http
+	// looks for the key alone.
+	r.Header["Idempotency-Key"] = nil
+	resp, err := c.transport().Do(r)
+	if err != nil {
+		return away(ctx, err)
+	}
+	defer func() { _ = resp.Body.Close() }()
+	return readResponse(resp, res)
+}
+
+// readResponse decodes the body into res, or returns the error that it is.
+func readResponse(resp *http.Response, res any) error {
+	if err := checkVersion(resp.Header); err != nil {
+		return err
+	}
+	b, err := api.ReadBody(resp.Body, resp.ContentLength, api.MaxBody)
+	if err != nil {
+		return &api.Error{Code: api.CodeInternal, Message: "the agent's answer broke off: " + err.Error()}
+	}
+	defer clear(b)
+	if resp.StatusCode/100 == 2 {
+		if err := json.Unmarshal(b, res); err != nil {
+			return &api.Error{Code: api.CodeVersion, Message: "the agent's answer is not understood", Mend: hintRestart}
+		}
+		return nil
+	}
+	return decodeError(b)
+}
+
+func decodeError(b []byte) error {
+	var e api.Error
+	if json.Unmarshal(b, &e) != nil || e.Code == "" {
+		return &api.Error{Code: api.CodeVersion, Message: "the agent's answer is not understood", Mend: hintRestart}
+	}
+	return &e
+}
+
+const hintRestart = "nbhush agent stop, then try again"
+
+// checkVersion refuses an agent that is older than this program. A newer one
+// serves this version too.
+func checkVersion(h http.Header) error {
+	text := h.Get(api.VersionHeader)
+	v, err := strconv.Atoi(text)
+	if err != nil {
+		return &api.Error{Code: api.CodeVersion, Message: "what answers at the socket is no agent of nbhush", Mend: hintRestart}
+	}
+	if v < api.Version {
+		return &api.Error{
+			Code:    api.CodeVersion,
+			Message: fmt.Sprintf("the running agent is older than this program: it speaks version %d of the protocol, not %d", v, api.Version),
+			Mend:    hintRestart,
+		}
+	}
+	return nil
+}
+
+func (c *Client) transport() *http.Client {
+	c.once.Do(func() {
+		c.http = &http.Client{
+			Transport: &http.Transport{
+				DialContext:        func(ctx context.Context, _, _ string) (net.Conn, error) { return c.dial(ctx) },
+				DisableCompression: true,
+				MaxIdleConns:       4, MaxIdleConnsPerHost: 4,
+				IdleConnTimeout:        time.Minute,
+				MaxResponseHeaderBytes: 8 << 10,
+			},
+			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+		}
+	})
+	return c.http
+}
+
+// Close closes connections that are idle. The Client can still be used.
+func (c *Client) Close() { c.transport().CloseIdleConnections() }
+
+func (c *Client) dial(ctx context.Context) (net.Conn, error) {
+	path := c.Socket
+	if path == "" {
+		h, err := home.Find(os.Getenv)
+		if err != nil {
+			return nil, err
+		}
+		path = h.Socket()
+	}
+	conn, err := socket.Dial(ctx, path)
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ECONNREFUSED) {
+		return nil, errAbsent
+	}
+	return conn, err
+}
+
+// errAbsent says that no agent runs, and so that one can be started.
+var errAbsent = &api.Error{Code: api.CodeAway, Message: "no agent runs", Mend: hintStart}
+
+// away gives an error of the connection its form.
+func away(ctx context.Context, err error) error {
+	var e *api.Error
+	if errors.As(err, &e) {
+		return e
+	}
+	if ctx.Err() != nil {
+		return &api.Error{Code: api.CodeAway, Message: "the agent did not answer in time"}
+	}
+	if errors.Is(err, socket.ErrPeer) {
+		return &api.Error{Code: api.CodeAway, Message: "the agent's socket is not this user's: " + err.Error(), Mend: "nbhush doctor"}
+	}
+	return &api.Error{Code: api.CodeAway, Message: "the agent does not answer: " + err.Error(), Mend: hintStart}
+}
+
+func badInput(err error) error {
+	e := &api.Error{Code: api.CodeBadInput, Message: err.Error()}
+	var h interface{ Hint() string }
+	if errors.As(err, &h) {
+		e.Mend = h.Hint()
+	}
+	return e
+}

@@ -1,0 +1,135 @@
+package client
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/nbhush/nbhush/agent/api"
+	"github.com/nbhush/nbhush/agent/home"
+)
+
+const (
+	startTime = 5 * time.Second
+	startPoll = 2 * time.Millisecond
+)
+
+// Up returns when an agent answers; if none does, it starts one. However many
+// programs call it at once, there will be one agent.
+func (c *Client) Up(ctx context.Context) error {
+	c.starting.Lock()
+	defer c.starting.Unlock()
+	err := c.answers(ctx)
+	if err == nil || !isAbsent(err) || c.NoStart {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, startTime)
+	defer cancel()
+	var ended <-chan error
+	if c.Start != nil {
+		err = c.Start(ctx)
+	} else {
+		ended, err = startSelf()
+	}
+	if err != nil {
+		return &api.Error{Code: api.CodeAway, Message: "agent cannot be started: " + err.Error(), Mend: "nbhush doctor"}
+	}
+	return c.wait(ctx, ended)
+}
+
+// wait polls the socket: the agent that will answer may be another than the
+// one that was started here.
+func (c *Client) wait(ctx context.Context, ended <-chan error) error {
+	tick := time.NewTicker(startPoll)
+	defer tick.Stop()
+	for {
+		err := c.answers(ctx)
+		if err == nil || !isAbsent(err) {
+			return err
+		}
+		select {
+		case err := <-ended:
+			if c.answers(ctx) == nil {
+				return nil
+			}
+			if err != nil {
+				return &api.Error{Code: api.CodeAway, Message: "agent ended at once: " + err.Error(), Mend: "nbhush doctor"}
+			}
+			ended = nil // it found another one that is about to answer
+		case <-tick.C:
+		case <-ctx.Done():
+			return &api.Error{Code: api.CodeAway, Message: fmt.Sprintf("agent was started and did not answer within %v", startTime), Mend: "nbhush doctor"}
+		}
+	}
+}
+
+func (c *Client) answers(ctx context.Context) error {
+	conn, err := c.dial(ctx)
+	if err != nil {
+		return away(ctx, err)
+	}
+	return conn.Close()
+}
+
+func isAbsent(err error) bool { return err == error(errAbsent) }
+
+// startSelf runs this executable as the agent, in a session of its own so that
+// it outlives the terminal and the kernel that needed it first. Its output goes
+// to the agent's log. The channel gets the way it ended.
+func startSelf() (<-chan error, error) {
+	exe, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
+	h, err := home.Find(os.Getenv)
+	if err != nil {
+		return nil, err
+	}
+	if err := os.MkdirAll(filepath.Dir(h.AgentLog()), 0o700); err != nil {
+		return nil, err
+	}
+	out, err := os.OpenFile(h.AgentLog(), os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = out.Close() }()
+	cmd := exec.Command(exe, "agent", "serve")
+	cmd.Env = agentEnv(os.Environ())
+	cmd.Dir = string(filepath.Separator)
+	cmd.Stdout, cmd.Stderr = out, out
+	detach(cmd)
+	if err := cmd.Start(); err != nil {
+		return nil, err
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- cmd.Wait() }()
+	return ended, nil
+}
+
+// passed are the variables that the agent needs: where its files are and how
+// to reach the keyring, and who asks for its password. The environment of who
+// starts it may be a kernel's, with values in it, and a process keeps its
+// environment for as long as it runs.
+var passed = []string{
+	"HOME", "USER", "LOGNAME", "PATH", "TMPDIR", "LANG", "DBUS_SESSION_BUS_ADDRESS", "DISPLAY", "WAYLAND_DISPLAY", "XAUTHORITY",
+	"SystemRoot", "USERPROFILE", "APPDATA", "LOCALAPPDATA", "TEMP", "TMP",
+}
+
+func agentEnv(all []string) []string {
+	var env []string
+	for _, entry := range all {
+		name, _, _ := strings.Cut(entry, "=")
+		ok := strings.HasPrefix(name, "XDG_") || strings.HasPrefix(name, "LC_") || strings.HasPrefix(name, "NBHUSH_")
+		for _, p := range passed {
+			ok = ok || p == name
+		}
+		if ok && name != "NBHUSH_ENDPOINT" && name != "NBHUSH_TOKEN" {
+			env = append(env, entry)
+		}
+	}
+	return env
+}

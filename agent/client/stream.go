@@ -1,0 +1,430 @@
+package client
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/nbhush/nbhush/agent/api"
+	"github.com/nbhush/nbhush/agent/match"
+	"github.com/nbhush/nbhush/agent/secret"
+)
+
+const (
+	helloTime = 5 * time.Second
+	// maxText is the most text that goes in one frame while the answer fits one
+	// too. It is well under MaxFrame, so that long texts do not keep others waiting.
+	maxText = 1 << 20
+	minText = 4 << 10
+)
+
+// Stream is one connection for many small questions: what a hook and a filter
+// need. It is safe for concurrent use: requests are sent as they come and the
+// answers are read in the same order. When the agent was restarted, a request
+// connects again, once, and registers the kernel again.
+type Stream struct {
+	client *Client
+
+	mu     sync.Mutex
+	link   *link
+	kernel *api.Kernel
+	closed bool
+}
+
+// Stream connects, and starts the agent if it must. Close it after use.
+func (c *Client) Stream(ctx context.Context) (*Stream, error) {
+	s := &Stream{client: c}
+	_, err := s.connect(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+// Find is match.Finder. A text of any length is searched.
+func (s *Stream) Find(ctx context.Context, text []byte) (match.Result, error) {
+	if len(text) <= maxText {
+		r, err := s.findPart(ctx, text)
+		if err == nil || !tooMuch(err) {
+			return r, err
+		}
+	}
+	return findParts(text, maxText, func(part []byte) (match.Result, error) { return s.findPart(ctx, part) })
+}
+
+func (s *Stream) findPart(ctx context.Context, text []byte) (match.Result, error) {
+	b, err := s.exchange(ctx, api.OpFind, text)
+	if err != nil {
+		return match.Result{}, err
+	}
+	r, err := api.ParseResult(b, len(text))
+	if err != nil {
+		return match.Result{}, &api.Error{Code: api.CodeVersion, Message: err.Error(), Mend: hintRestart}
+	}
+	return r, nil
+}
+
+// tooMuch reports whether the agent asks for shorter texts, because its answer
+// would not fit a frame.
+func tooMuch(err error) bool {
+	return errors.Is(err, &api.Error{Code: api.CodeBadInput})
+}
+
+// findParts finds in text with find, which takes at most about size bytes. The
+// next part begins where the tail of the one before does, so that every match
+// lies in one part. A tail that is its whole part asks for a longer one.
+func findParts(text []byte, size int, find func([]byte) (match.Result, error)) (match.Result, error) {
+	var all match.Result
+	at := 0
+	for n := size; ; {
+		part := text[at:min(len(text), at+n)]
+		r, err := find(part)
+		switch {
+		case err != nil && tooMuch(err) && len(part) > minText:
+			n = max(minText, len(part)/2)
+			continue
+		case err != nil:
+			return match.Result{}, err
+		}
+		last := at+len(part) == len(text)
+		done := len(part) - r.Tail
+		if last {
+			done = len(part)
+			all.Tail = r.Tail
+		} else if done == 0 {
+			if longer := min(2*n, api.MaxFrame-1); longer > n {
+				n = longer
+				continue
+			}
+			done = len(part) // longer than any value: what was found stands
+		}
+		for _, sp := range r.Spans {
+			if sp.End <= done {
+				all.Spans = append(all.Spans, match.Span{Start: at + sp.Start, End: at + sp.End, Name: sp.Name})
+			}
+		}
+		if last {
+			return all, nil
+		}
+		at += done
+	}
+}
+
+// RegisterKernel makes this process the hook of kernel k for as long as the
+// stream lives, and returns what that kernel may have now. The bytes of the
+// grant are the caller's to clear.
+func (s *Stream) RegisterKernel(ctx context.Context, k api.Kernel) (api.Grant, error) {
+	k.API = api.Version
+	l, err := s.connect(ctx)
+	if err != nil {
+		return api.Grant{}, err
+	}
+	g, err := l.register(ctx, k)
+	if errors.Is(err, errBroken) {
+		s.drop(l)
+		if l, err = s.connect(ctx); err == nil {
+			g, err = l.register(ctx, k)
+		}
+	}
+	if err != nil {
+		return api.Grant{}, away(ctx, err)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.kernel = &k
+	return g, nil
+}
+
+// Get returns one value, which the caller wipes.
+func (s *Stream) Get(ctx context.Context, name secret.Name) (secret.Value, error) {
+	b, err := s.exchange(ctx, api.OpGet, []byte(name))
+	if err != nil {
+		return secret.Value{}, err
+	}
+	return secret.New(b), nil
+}
+
+// Names returns the names that the asking process may have, sorted.
+func (s *Stream) Names(ctx context.Context) ([]secret.Name, error) {
+	b, err := s.exchange(ctx, api.OpNames, nil)
+	if err != nil {
+		return nil, err
+	}
+	var names []secret.Name
+	if err := json.Unmarshal(b, &names); err != nil {
+		return nil, &api.Error{Code: api.CodeVersion, Message: "the agent's answer is not understood", Mend: hintRestart}
+	}
+	return names, nil
+}
+
+// Close ends the stream and the registration of its kernel.
+func (s *Stream) Close() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.closed = true
+	if s.link == nil {
+		return nil
+	}
+	l := s.link
+	s.link = nil
+	return l.conn.Close()
+}
+
+// exchange sends one request and returns the payload of its reply, on a new
+// connection if the old one turns out to be broken. All requests may be sent twice.
+func (s *Stream) exchange(ctx context.Context, op api.Op, payload []byte) ([]byte, error) {
+	var err error
+	for range 2 {
+		var l *link
+		if l, err = s.connect(ctx); err != nil {
+			return nil, err
+		}
+		var reply []byte
+		if reply, err = l.call(ctx, op, payload); !errors.Is(err, errBroken) {
+			return reply, err
+		}
+		s.drop(l)
+	}
+	return nil, away(ctx, err)
+}
+
+// connect returns the link, a new one if there is none.
+func (s *Stream) connect(ctx context.Context) (*link, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return nil, &api.Error{Code: api.CodeAway, Message: "the stream is closed"}
+	}
+	if s.link != nil {
+		return s.link, nil
+	}
+	l, err := s.client.hello(ctx)
+	if isAbsent(err) && !s.client.NoStart {
+		if err := s.client.Up(ctx); err != nil {
+			return nil, err
+		}
+		l, err = s.client.hello(ctx)
+	}
+	if err != nil {
+		return nil, away(ctx, err)
+	}
+	if s.kernel != nil {
+		g, err := l.register(ctx, *s.kernel)
+		if err != nil {
+			_ = l.conn.Close()
+			return nil, away(ctx, err)
+		}
+		for _, b := range g.Values {
+			clear(b)
+		}
+	}
+	s.link = l
+	return l, nil
+}
+
+func (s *Stream) drop(l *link) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	_ = l.conn.Close()
+	if s.link == l {
+		s.link = nil
+	}
+}
+
+// hello dials and makes a stream of the connection.
+func (c *Client) hello(ctx context.Context) (*link, error) {
+	conn, err := c.dial(ctx)
+	if err != nil {
+		return nil, away(ctx, err)
+	}
+	in, err := upgrade(ctx, conn)
+	if err != nil {
+		_ = conn.Close()
+		return nil, away(ctx, err)
+	}
+	l := &link{conn: conn, send: make(chan struct{}, 1)}
+	go l.read(in)
+	return l, nil
+}
+
+func upgrade(ctx context.Context, conn net.Conn) (*bufio.Reader, error) {
+	deadline := time.Now().Add(helloTime)
+	if d, ok := ctx.Deadline(); ok && d.Before(deadline) {
+		deadline = d
+	}
+	if err := conn.SetDeadline(deadline); err != nil {
+		return nil, err
+	}
+	const hello = "GET /v1/stream HTTP/1.1\r\nHost: nbhush\r\nConnection: Upgrade\r\nUpgrade: " + api.Protocol + "\r\n\r\n"
+	if _, err := io.WriteString(conn, hello); err != nil {
+		return nil, err
+	}
+	in := bufio.NewReader(conn)
+	resp, err := http.ReadResponse(in, nil)
+	if err != nil {
+		return nil, err
+	}
+	if resp.StatusCode != http.StatusSwitchingProtocols {
+		defer func() { _ = resp.Body.Close() }()
+		var none struct{}
+		if err := readResponse(resp, &none); err != nil {
+			return nil, err
+		}
+		return nil, &api.Error{Code: api.CodeVersion, Message: "the agent refused a stream", Mend: hintRestart}
+	}
+	if err := checkVersion(resp.Header); err != nil {
+		return nil, err
+	}
+	return in, conn.SetDeadline(time.Time{})
+}
+
+// errBroken says that the connection ended before the reply came.
+var errBroken = errors.New("connection to the agent broke")
+
+// link is one connection.
+type link struct {
+	conn net.Conn
+	send chan struct{} // full while a request is queued and written: the order of both is one
+
+	mu      sync.Mutex
+	waiting []*call // in the order of the requests
+	err     error   // why no more replies come
+}
+
+// call is one request whose reply is awaited.
+type call struct {
+	done    chan struct{} // closed when the rest is there
+	status  byte
+	payload []byte
+	err     error
+	left    bool // nobody waits any more; guarded by link.mu
+}
+
+// call sends one request and waits for its reply.
+func (l *link) call(ctx context.Context, op api.Op, payload []byte) ([]byte, error) {
+	if 1+len(payload) > api.MaxFrame {
+		return nil, &api.Error{Code: api.CodeBadInput, Message: fmt.Sprintf("a request of %d bytes is too long", len(payload))}
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, away(ctx, err)
+	}
+	w := &call{done: make(chan struct{})}
+	if err := l.write(ctx, w, op, payload); err != nil {
+		return nil, err
+	}
+	select {
+	case <-w.done:
+	case <-ctx.Done():
+		l.mu.Lock()
+		w.left = true
+		l.mu.Unlock()
+		return nil, away(ctx, ctx.Err())
+	}
+	if w.err != nil {
+		return nil, w.err
+	}
+	if w.status != api.StatusOK {
+		return nil, decodeError(w.payload)
+	}
+	return w.payload, nil
+}
+
+// write queues w and writes its request, without a copy of the payload. When
+// ctx ends half-way the connection is of no more use.
+func (l *link) write(ctx context.Context, w *call, op api.Op, payload []byte) error {
+	select {
+	case l.send <- struct{}{}:
+	case <-ctx.Done():
+		return away(ctx, ctx.Err())
+	}
+	defer func() { <-l.send }()
+	l.mu.Lock()
+	if l.err != nil {
+		l.mu.Unlock()
+		return l.err
+	}
+	l.waiting = append(l.waiting, w)
+	l.mu.Unlock()
+	defer l.interrupt(ctx)()
+	frame := net.Buffers{api.AppendFrameHead(make([]byte, 0, 8), byte(op), len(payload)), payload}
+	if _, err := frame.WriteTo(l.conn); err != nil {
+		_ = l.conn.Close() // the reader tells everybody
+		return fmt.Errorf("%w: %w", errBroken, err)
+	}
+	return nil
+}
+
+// interrupt makes writes fail when ctx ends, until the function that it returns
+// was called.
+func (l *link) interrupt(ctx context.Context) (end func()) {
+	if ctx.Done() == nil {
+		return func() {}
+	}
+	ran := make(chan struct{})
+	stop := context.AfterFunc(ctx, func() {
+		_ = l.conn.SetWriteDeadline(time.Unix(1, 0))
+		close(ran)
+	})
+	return func() {
+		if !stop() { // what was written is whole; the next writer is another
+			<-ran
+			_ = l.conn.SetWriteDeadline(time.Time{})
+		}
+	}
+}
+
+// read hands out replies until the connection ends.
+func (l *link) read(in *bufio.Reader) {
+	for {
+		status, payload, err := api.ReadFrame(in, nil)
+		l.mu.Lock()
+		if err == nil && len(l.waiting) == 0 {
+			err = errors.New("a reply that nobody asked for")
+		}
+		if err != nil {
+			l.err = fmt.Errorf("%w: %w", errBroken, err)
+			for _, w := range l.waiting {
+				w.err = l.err
+				close(w.done)
+			}
+			l.waiting = nil
+			l.mu.Unlock()
+			_ = l.conn.Close()
+			return
+		}
+		w := l.waiting[0]
+		l.waiting[0] = nil
+		l.waiting = l.waiting[1:]
+		if w.left {
+			clear(payload)
+		} else {
+			w.status, w.payload = status, payload
+			close(w.done)
+		}
+		l.mu.Unlock()
+	}
+}
+
+func (l *link) register(ctx context.Context, k api.Kernel) (api.Grant, error) {
+	out, err := json.Marshal(k)
+	if err != nil {
+		return api.Grant{}, badInput(err)
+	}
+	b, err := l.call(ctx, api.OpKernel, out)
+	if err != nil {
+		return api.Grant{}, err
+	}
+	defer clear(b)
+	var g api.Grant
+	if err := json.Unmarshal(b, &g); err != nil {
+		return api.Grant{}, &api.Error{Code: api.CodeVersion, Message: "the agent's answer is not understood", Mend: hintRestart}
+	}
+	return g, nil
+}

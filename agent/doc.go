@@ -1,0 +1,52 @@
+// Package agent is the daemon that keeps the values of secrets. It is the only
+// process that does, and resolve is the only place where policy, store and audit
+// meet: nothing else takes a value out of a store to hand it on.
+//
+//	         socket ── peer's uid ── Origin, Host ── route table ──┐
+//	(agent/socket)     (or closed)   (or 403)          server.go   │
+//	                                                               │  session: the agent as one
+//	             after Upgrade: frames ─────────────── stream.go ──┤  connection may use it
+//	                                                               │
+//	   kernels.go: who asks, an owner or a kernel? ────────────────┤
+//	                                                               ▼
+//	                        policy.Decide ── resolve ── audit.Append      agent.go
+//	                                            │
+//	                        store.Get ── values.go: cache, known-value set ── Find
+//
+// # Owners and kernels
+//
+// A hook registers its kernel with OpKernel on a stream; the registration lasts
+// as long as that connection. A peer that is a registered hook or has one among
+// its ancestors is that kernel, on whatever connection it asks: it gets the
+// names of the approved nbhush.toml above the directory of its kernel, and it
+// changes nothing. A kernel inside a kernel gets what both may have. Everybody
+// else of the same user is the owner. The ancestors are those at the time of
+// the connection; a process that leaves its hook's tree on purpose (a double
+// fork, a user service) is not found, as SECURITY.md says of code that means
+// harm under the user's own account.
+//
+// Hooks are remembered in a file, so that after a crash of the agent their
+// kernels are still kernels before the hook has reconnected.
+//
+// # Known values
+//
+// All values of the store are read after the start and after unlock, in the
+// background; Find waits until the set is whole, and fails if it cannot be. A
+// value that was replaced or removed stays known while a kernel runs, which may
+// still print it. A value is served from memory for two seconds after it was
+// read, then read again, so that a change made by another program is seen; while
+// somebody asks, all values are read again every minute. Nobody asks: no timer runs.
+//
+// # Lock
+//
+// Lock wipes the values, the set and the key of the vault. It is a state of
+// this process: an agent started anew opens the store again, with no question
+// where no passphrase wraps the vault and the keyring is open. The passphrase,
+// not the lock, is what guards a store at rest.
+//
+// # Limits
+//
+// The memory of net/http and of a garbage collector holds copies for a while
+// that cannot be wiped, unless the program was built with
+// GOEXPERIMENT=runtimesecret. The process is not dumpable and leaves no core.
+package agent

@@ -1,0 +1,94 @@
+package agent
+
+import (
+	"crypto/rand"
+	"slices"
+	"sync"
+
+	"github.com/nbhush/nbhush/agent/api"
+	"github.com/nbhush/nbhush/agent/socket"
+)
+
+// kernel is one registered hook and what runs below it. It does not change
+// after it was registered.
+type kernel struct {
+	id    string
+	proc  socket.Process // the hook
+	info  api.Kernel
+	outer *kernel // the kernel that this one runs inside of, or nil
+	ghost bool    // read from the file of the last agent; its hook has not come back yet
+}
+
+// kernels are the registered ones. It is safe for concurrent use.
+type kernels struct {
+	mu   sync.Mutex
+	live []*kernel // in the order in which they came
+	file ghostFile
+}
+
+// of returns the kernel that a process with these ancestors belongs to: the
+// one whose hook is nearest, the latest one of that hook. Nil is the owner.
+func (ks *kernels) of(line []socket.Process) *kernel {
+	ks.mu.Lock()
+	defer ks.mu.Unlock()
+	return ks.nearest(line)
+}
+
+func (ks *kernels) nearest(line []socket.Process) *kernel {
+	for _, p := range line {
+		for _, k := range slices.Backward(ks.live) {
+			if k.proc.Is(p) {
+				return k
+			}
+		}
+	}
+	return nil
+}
+
+// add registers the kernel whose hook is line[0].
+func (ks *kernels) add(line []socket.Process, info api.Kernel) *kernel {
+	ks.mu.Lock()
+	defer ks.mu.Unlock()
+	k := &kernel{id: "k-" + rand.Text()[:12], proc: line[0], info: info}
+	// The hook itself came back: it takes the place of its ghost.
+	ks.live = slices.DeleteFunc(ks.live, func(g *kernel) bool { return g.ghost && g.proc.Is(k.proc) })
+	k.outer = ks.nearest(line)
+	ks.live = append(ks.live, k)
+	ks.file.save(ks.live)
+	return k
+}
+
+// remove ends k and reports whether no kernel is left.
+func (ks *kernels) remove(k *kernel) (none bool) {
+	ks.mu.Lock()
+	defer ks.mu.Unlock()
+	ks.live = slices.DeleteFunc(ks.live, func(o *kernel) bool { return o == k })
+	ks.file.save(ks.live)
+	return len(ks.live) == 0
+}
+
+func (ks *kernels) count() int {
+	ks.mu.Lock()
+	defer ks.mu.Unlock()
+	n := 0
+	for _, k := range ks.live {
+		if !k.ghost {
+			n++
+		}
+	}
+	return n
+}
+
+// any reports whether a kernel may hold values now.
+func (ks *kernels) any() bool {
+	ks.mu.Lock()
+	defer ks.mu.Unlock()
+	return len(ks.live) > 0
+}
+
+// freeze leaves the file as it is, for the next agent: the hooks outlive this one.
+func (ks *kernels) freeze() {
+	ks.mu.Lock()
+	defer ks.mu.Unlock()
+	ks.file.path = ""
+}

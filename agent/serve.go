@@ -1,0 +1,166 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"runtime/debug"
+	"syscall"
+	"time"
+
+	"github.com/gofrs/flock"
+
+	"github.com/nbhush/nbhush/agent/audit"
+	"github.com/nbhush/nbhush/agent/home"
+	"github.com/nbhush/nbhush/agent/policy"
+	"github.com/nbhush/nbhush/agent/socket"
+	"github.com/nbhush/nbhush/agent/store"
+	"github.com/nbhush/nbhush/agent/store/vault"
+)
+
+// ErrRunning says that another agent serves this home. To whoever wanted one
+// to run, that is success.
+var ErrRunning = errors.New("an agent runs already")
+
+// Options say what Serve serves. Only Home is needed.
+type Options struct {
+	Home    home.Home
+	Version string      // of the program, for Status
+	Store   store.Store // nil: the one that the settings name
+	Log     io.Writer   // nil: the file Home.AgentLog, which is capped
+}
+
+const (
+	startTime  = 5 * time.Second // for an agent that is about to start or to stop
+	startPoll  = 5 * time.Millisecond
+	gcPercent  = 50       // values are few: rather collect often than be large
+	memoryGoal = 16 << 20 // soft, in bytes; the collector works harder beyond it
+)
+
+// Serve is the agent. It returns nil after ctx ended, a SIGTERM, a SIGINT or a
+// stop request; ErrRunning, at once, if another agent answers at the socket. It
+// changes the process: umask 077, not dumpable, no core files.
+func Serve(ctx context.Context, o Options) error {
+	umask()
+	debug.SetGCPercent(gcPercent)
+	debug.SetMemoryLimit(memoryGoal)
+	if err := socket.MkdirPrivate(o.Home.Run); err != nil {
+		return fmt.Errorf("make the directory of the socket: %w", err)
+	}
+	lock, err := lockHome(ctx, o.Home)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = lock.Unlock() }()
+	if o.Log == nil {
+		f, err := openLog(o.Home.AgentLog())
+		if err != nil {
+			return err
+		}
+		defer func() { _ = f.Close() }()
+		o.Log = f
+	}
+	log := slog.New(slog.NewTextHandler(o.Log, nil))
+	if err := harden(); err != nil {
+		log.Warn("harden the process", "err", err)
+	}
+	err = serveLocked(ctx, o, log)
+	if err != nil {
+		log.Error("agent ended", "err", err)
+	}
+	return err
+}
+
+// lockHome returns the lock that makes this the only agent. Who finds it taken
+// waits until the other agent answers, or until it is gone: an agent that is
+// about to stop answers no more, and whoever starts one then must get one.
+func lockHome(ctx context.Context, h home.Home) (*flock.Flock, error) {
+	ctx, cancel := context.WithTimeout(ctx, startTime)
+	defer cancel()
+	lock := flock.New(h.AgentLock(), flock.SetPermissions(0o600))
+	for {
+		ok, err := lock.TryLock()
+		if err != nil {
+			return nil, fmt.Errorf("lock %s: %w", h.AgentLock(), err)
+		}
+		if ok {
+			return lock, nil
+		}
+		if c, err := socket.Dial(ctx, h.Socket()); err == nil {
+			_ = c.Close()
+			return nil, ErrRunning
+		}
+		select {
+		case <-ctx.Done():
+			return nil, fmt.Errorf("another agent holds %s and does not answer", h.AgentLock())
+		case <-time.After(startPoll):
+		}
+	}
+}
+
+// serveLocked serves while the lock is held.
+func serveLocked(ctx context.Context, o Options, log *slog.Logger) error {
+	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	for _, dir := range []string{o.Home.Data, o.Home.State} {
+		if err := os.MkdirAll(dir, 0o700); err != nil {
+			return err
+		}
+	}
+	if o.Store == nil {
+		s, err := chosenStore(o.Home)
+		if err != nil {
+			return err
+		}
+		o.Store = s
+	}
+	journal, err := audit.Open(o.Home.Audit())
+	if err != nil {
+		return fmt.Errorf("open the audit log: %w", err)
+	}
+	defer func() { _ = journal.Close() }()
+	a := newAgent(parts{
+		version: o.Version, store: o.Store, index: store.NewIndex(o.Home.Index()),
+		approvals: policy.NewApprovals(o.Home.Allowed()), audit: journal, log: log,
+		ghosts: filepath.Join(o.Home.Run, "kernels.json"), stop: cancel,
+	})
+	defer a.close()
+	l, err := socket.Listen(o.Home.Socket())
+	if err != nil {
+		return err
+	}
+	return a.serve(ctx, l)
+}
+
+// serve closes l.
+func (a *agent) serve(ctx context.Context, l net.Listener) error {
+	defer func() { _ = l.Close() }()
+	self := audit.Who{PID: os.Getpid(), Exe: executable(os.Getpid())}
+	if err := a.note(audit.Entry{Who: self, Op: audit.OpStart, Verdict: audit.Allowed}); err != nil {
+		return err
+	}
+	a.values.open()
+	err := newServer(a).serve(ctx, l)
+	return errors.Join(err, a.note(audit.Entry{Who: self, Op: audit.OpStop, Verdict: audit.Allowed}))
+}
+
+// chosenStore is the store that the settings name. Without a choice it is the
+// vault, which works everywhere and asks nothing.
+func chosenStore(h home.Home) (store.Store, error) {
+	kind, err := store.Chosen(h.ConfigFile())
+	if err != nil {
+		return nil, err
+	}
+	if kind == store.KindKeyring {
+		return vault.Keyring(h.Vault()), nil
+	}
+	return vault.Open(h.Vault()), nil
+}

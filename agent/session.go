@@ -1,0 +1,460 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"github.com/nbhush/nbhush/agent/api"
+	"github.com/nbhush/nbhush/agent/audit"
+	"github.com/nbhush/nbhush/agent/match"
+	"github.com/nbhush/nbhush/agent/policy"
+	"github.com/nbhush/nbhush/agent/secret"
+	"github.com/nbhush/nbhush/agent/socket"
+)
+
+// maxNames is the most that one request may ask for.
+const maxNames = 10_000
+
+// statusWait is how long Status waits for values that are being read.
+const statusWait = 250 * time.Millisecond
+
+// session is the agent as one connection may use it. The methods return what
+// those of client.Client and client.Stream return. A session is used by one
+// goroutine at a time.
+type session struct {
+	agent *agent
+	line  []socket.Process
+	exe   string
+	was   *kernel // that it belonged to, the last time it asked
+	own   *kernel // that it registered
+}
+
+// asker says who asks now. A process that belonged to a kernel that has ended
+// is nobody's: it does not become the owner.
+func (s *session) asker() (asker, error) {
+	w := asker{line: s.line, exe: s.exe, kernel: s.agent.kernels.of(s.line)}
+	if w.kernel == nil && s.was != nil {
+		return w, fail(api.CodeDenied, "", "the kernel of this process has ended")
+	}
+	s.was = w.kernel
+	return w, nil
+}
+
+// owner returns the asker, or an error if that is a kernel, which the audit log notes.
+func (s *session) owner(op audit.Op, name secret.Name) (asker, error) {
+	w, err := s.asker()
+	if err == nil && w.kernel == nil {
+		return w, nil
+	}
+	e := audit.Entry{Who: w.who(), Op: op, Name: name, Verdict: audit.Denied, Reason: "asked by a kernel"}
+	if err := s.agent.note(e); err != nil {
+		return w, err
+	}
+	return w, fail(api.CodeDenied, "run the command in a terminal, outside of any notebook",
+		"a process below a kernel may ask for values and nothing else")
+}
+
+func (s *session) Status(ctx context.Context) (api.Status, error) {
+	ctx, cancel := context.WithTimeout(ctx, statusWait)
+	defer cancel()
+	a := s.agent
+	st := api.Status{
+		API: api.Version, Version: a.version, PID: os.Getpid(), Started: a.started,
+		Store: a.store.Kind(), Kernels: a.kernels.count(),
+	}
+	st.Locked, st.Known, st.Detail = a.values.state(ctx)
+	entries, err := a.index.List()
+	if err != nil && st.Detail == "" {
+		st.Detail = err.Error()
+	}
+	st.Secrets = len(entries)
+	return st, nil
+}
+
+func (s *session) List(context.Context) ([]api.Secret, error) {
+	if _, err := s.owner(audit.OpGet, ""); err != nil {
+		return nil, err
+	}
+	entries, err := s.agent.index.Load(s.agent.store)
+	if err != nil { // a locked store still has names
+		if entries, err = s.agent.index.List(); err != nil {
+			return nil, err
+		}
+	}
+	list := make([]api.Secret, len(entries))
+	for i, e := range entries {
+		list[i] = api.Secret{
+			Name: string(e.Name), Store: e.Kind, Created: e.Created, Updated: e.Updated,
+			Warning: s.agent.values.warning(e.Name),
+		}
+	}
+	return list, nil
+}
+
+// Set keeps a copy of value.
+func (s *session) Set(_ context.Context, name secret.Name, value secret.Value) (api.SetResult, error) {
+	w, err := s.owner(audit.OpSet, name)
+	if err != nil {
+		return api.SetResult{}, err
+	}
+	if _, err := secret.ParseName(string(name)); err != nil {
+		return api.SetResult{}, err
+	}
+	switch {
+	case value.Len() == 0:
+		return api.SetResult{}, fail(api.CodeBadInput, "", "the value of %s is empty", name)
+	case value.Len() > api.MaxValue:
+		return api.SetResult{}, fail(api.CodeBadInput, "", "the value of %s is longer than %d bytes", name, api.MaxValue)
+	}
+	a := s.agent
+	if a.values.isLocked() {
+		return api.SetResult{}, errLocked
+	}
+	a.write.Lock()
+	defer a.write.Unlock()
+	entry := audit.Entry{Who: w.who(), Op: audit.OpSet, Name: name, Verdict: audit.Allowed}
+	if err := a.store.Set(name, value); err != nil {
+		entry.Verdict, entry.Reason = audit.Failed, err.Error()
+		return api.SetResult{}, errors.Join(storeError(fmt.Errorf("set %s: %w", name, err)), a.note(entry))
+	}
+	a.values.put(name, value.Clone())
+	e, replaced, err := a.index.Put(name, a.store.Kind())
+	if err := errors.Join(a.note(entry), err); err != nil {
+		return api.SetResult{}, fmt.Errorf("%s is kept, but: %w", name, err)
+	}
+	return api.SetResult{Secret: api.Secret{
+		Name: string(name), Store: e.Kind, Created: e.Created, Updated: e.Updated,
+		Warning: warning(value),
+	}, Replaced: replaced}, nil
+}
+
+func (s *session) Delete(_ context.Context, name secret.Name) (api.Secret, error) {
+	w, err := s.owner(audit.OpRemove, name)
+	if err != nil {
+		return api.Secret{}, err
+	}
+	if _, err := secret.ParseName(string(name)); err != nil {
+		return api.Secret{}, err
+	}
+	a := s.agent
+	if a.values.isLocked() {
+		return api.Secret{}, errLocked
+	}
+	a.write.Lock()
+	defer a.write.Unlock()
+	entry := audit.Entry{Who: w.who(), Op: audit.OpRemove, Name: name, Verdict: audit.Allowed}
+	if err := a.store.Delete(name); err != nil {
+		entry.Verdict, entry.Reason = audit.Failed, err.Error()
+		e := storeError(fmt.Errorf("remove %s: %w", name, err))
+		if e.Code == api.CodeNotFound {
+			e = fail(api.CodeNotFound, hintList, "no secret is called %s", name)
+		}
+		return api.Secret{}, errors.Join(e, a.note(entry))
+	}
+	a.values.remove(name)
+	e, err := a.index.Delete(name)
+	if err := errors.Join(a.note(entry), err); err != nil {
+		return api.Secret{}, fmt.Errorf("%s is removed, but: %w", name, err)
+	}
+	return api.Secret{Name: string(name), Store: e.Kind, Created: e.Created, Updated: e.Updated}, nil
+}
+
+// Get returns the values of all names, or an error and none.
+func (s *session) Get(_ context.Context, names []secret.Name, _ string) (map[secret.Name]secret.Value, error) {
+	if len(names) > maxNames {
+		return nil, fail(api.CodeBadInput, "", "%d names at once are too many", len(names))
+	}
+	for _, name := range names {
+		if _, err := secret.ParseName(string(name)); err != nil {
+			return nil, err
+		}
+	}
+	w, err := s.asker()
+	if err != nil {
+		return nil, err
+	}
+	sc, err := s.agent.scope(w)
+	if err != nil {
+		return nil, err
+	}
+	return s.agent.resolveAll(w, sc, names)
+}
+
+// GetAll returns the values of all names that the nbhush.toml of dir lists. It
+// must be approved also when the owner asks: who runs a command in a folder
+// that somebody else made has not said that it may have his secrets.
+func (s *session) GetAll(_ context.Context, dir string) (map[secret.Name]secret.Value, error) {
+	if !filepath.IsAbs(dir) {
+		return nil, fail(api.CodeBadInput, "", "a directory must be given by its absolute path")
+	}
+	w, err := s.asker()
+	if err != nil {
+		return nil, err
+	}
+	sc, err := s.agent.scope(w)
+	if err != nil {
+		return nil, err
+	}
+	if w.kernel != nil {
+		dir = w.kernel.info.Dir
+	}
+	p, err := s.agent.project(dir)
+	if err != nil {
+		return nil, err
+	}
+	if p.path == "" {
+		return nil, fail(api.CodeNotFound, "make one that lists the names under [secrets], then run: nbhush allow",
+			"there is no %s in %s or above", policy.FileName, dir)
+	}
+	sc = scope{projects: append(sc.projects, p)}
+	return s.agent.resolveAll(w, sc, p.config.Names())
+}
+
+func (s *session) Allow(_ context.Context, path, hash string) (api.Allowed, error) {
+	w, err := s.owner(audit.OpAllow, "")
+	if err != nil {
+		return api.Allowed{}, err
+	}
+	path, err = configPath(path)
+	if err != nil {
+		return api.Allowed{}, err
+	}
+	c, now, err := policy.Load(path)
+	if err != nil {
+		return api.Allowed{}, badInput(err)
+	}
+	if hash != now {
+		return api.Allowed{}, fail(api.CodeBadInput, "read it again, then run: nbhush allow", "%s has changed since it was read", path)
+	}
+	entry := audit.Entry{Who: w.who(), Op: audit.OpAllow, Verdict: audit.Allowed, Reason: path}
+	if err := s.agent.note(entry); err != nil {
+		return api.Allowed{}, err
+	}
+	ap, err := s.agent.approvals.Allow(path, hash, c.Names())
+	return allowed(ap), err
+}
+
+func (s *session) Deny(_ context.Context, path string) (api.Allowed, error) {
+	w, err := s.owner(audit.OpDeny, "")
+	if err != nil {
+		return api.Allowed{}, err
+	}
+	path, err = configPath(path)
+	if err != nil {
+		return api.Allowed{}, err
+	}
+	ap, err := s.agent.approvals.Deny(path)
+	if errors.Is(err, policy.ErrNotApproved) {
+		return api.Allowed{}, fail(api.CodeNotFound, "", "%s was not approved", path)
+	}
+	if err != nil {
+		return api.Allowed{}, err
+	}
+	entry := audit.Entry{Who: w.who(), Op: audit.OpDeny, Verdict: audit.Allowed, Reason: path}
+	return allowed(ap), s.agent.note(entry)
+}
+
+func (s *session) Allowed(context.Context) ([]api.Allowed, error) {
+	if _, err := s.owner(audit.OpGet, ""); err != nil {
+		return nil, err
+	}
+	approvals, err := s.agent.approvals.List()
+	list := make([]api.Allowed, len(approvals))
+	for i, ap := range approvals {
+		list[i] = allowed(ap)
+	}
+	return list, err
+}
+
+func allowed(ap policy.Approval) api.Allowed {
+	names := make([]string, len(ap.Names))
+	for i, name := range ap.Names {
+		names[i] = string(name)
+	}
+	return api.Allowed{Path: ap.Path, Hash: ap.Hash, Since: ap.Since, Names: names}
+}
+
+// configPath returns path in the form in which policy.Find returns it.
+func configPath(path string) (string, error) {
+	if !filepath.IsAbs(path) || filepath.Base(path) != policy.FileName {
+		return "", fail(api.CodeBadInput, "", "an %s must be given by its absolute path", policy.FileName)
+	}
+	dir, err := filepath.EvalSymlinks(filepath.Dir(path))
+	if errors.Is(err, fs.ErrNotExist) { // its approval can still be taken back
+		return filepath.Clean(path), nil
+	}
+	return filepath.Join(dir, policy.FileName), err
+}
+
+func badInput(err error) *api.Error {
+	e := apiError(err)
+	if e.Code == api.CodeInternal {
+		e.Code = api.CodeBadInput
+	}
+	return e
+}
+
+func (s *session) Lock(ctx context.Context) (api.Status, error) {
+	w, err := s.owner(audit.OpLock, "")
+	if err != nil {
+		return api.Status{}, err
+	}
+	s.agent.values.lock()
+	if l, ok := s.agent.store.(interface{ Lock() }); ok {
+		l.Lock()
+	}
+	if err := s.agent.note(audit.Entry{Who: w.who(), Op: audit.OpLock, Verdict: audit.Allowed}); err != nil {
+		return api.Status{}, err
+	}
+	return s.Status(ctx)
+}
+
+// Unlock opens the store, with the passphrase where one wraps its key, and
+// reads it.
+func (s *session) Unlock(ctx context.Context, passphrase []byte) (api.Status, error) {
+	w, err := s.owner(audit.OpUnlock, "")
+	if err != nil {
+		return api.Status{}, err
+	}
+	entry := audit.Entry{Who: w.who(), Op: audit.OpUnlock, Verdict: audit.Allowed}
+	if u, ok := s.agent.store.(interface{ Unlock([]byte) error }); ok {
+		if err := u.Unlock(passphrase); err != nil {
+			entry.Verdict, entry.Reason = audit.Failed, err.Error()
+			return api.Status{}, errors.Join(storeError(fmt.Errorf("unlock: %w", err)), s.agent.note(entry))
+		}
+	}
+	if err := s.agent.note(entry); err != nil {
+		return api.Status{}, err
+	}
+	s.agent.values.open()
+	if _, err := s.Find(ctx, nil); err != nil {
+		return api.Status{}, err
+	}
+	return s.Status(ctx)
+}
+
+func (s *session) Stop(ctx context.Context) (api.Status, error) {
+	w, err := s.owner(audit.OpStop, "")
+	if err != nil {
+		return api.Status{}, err
+	}
+	if err := s.agent.note(audit.Entry{Who: w.who(), Op: audit.OpStop, Verdict: audit.Allowed}); err != nil {
+		return api.Status{}, err
+	}
+	st, err := s.Status(ctx)
+	s.agent.stop()
+	return st, err
+}
+
+// Find is match.Finder. Kernels may ask: a cell runs git, and git the filter.
+func (s *session) Find(ctx context.Context, text []byte) (match.Result, error) {
+	return s.agent.values.Find(ctx, text)
+}
+
+// Value returns one value.
+func (s *session) Value(ctx context.Context, name secret.Name) (secret.Value, error) {
+	values, err := s.Get(ctx, []secret.Name{name}, "")
+	return values[name], err
+}
+
+// Names returns the names that the asker may have, sorted.
+func (s *session) Names(context.Context) ([]secret.Name, error) {
+	w, err := s.asker()
+	if err != nil {
+		return nil, err
+	}
+	sc, err := s.agent.scope(w)
+	if err != nil {
+		return nil, err
+	}
+	if sc.owner {
+		return s.agent.names()
+	}
+	names := []secret.Name{}
+	for _, p := range sc.projects[:1] {
+		if p.config != nil {
+			names = append(names, p.config.Names()...)
+		}
+	}
+	return slices.DeleteFunc(names, func(name secret.Name) bool { return !sc.decide(name).Allow }), nil
+}
+
+// RegisterKernel makes the peer the hook of a kernel until end. The grant's
+// values are the caller's to clear. What keeps a value from the kernel is in
+// the grant's Notice: the kernel runs all the same.
+func (s *session) RegisterKernel(_ context.Context, info api.Kernel) (api.Grant, error) {
+	switch {
+	case info.API > api.Version:
+		return api.Grant{}, tooNew(info.API)
+	case !filepath.IsAbs(info.Dir):
+		return api.Grant{}, fail(api.CodeBadInput, "", "a kernel's directory must be given by its absolute path")
+	case s.own != nil:
+		return api.Grant{}, fail(api.CodeBadInput, "", "this connection has a kernel already")
+	case len(s.line) == 0:
+		return api.Grant{}, fail(api.CodeDenied, "", "the process of the hook cannot be seen")
+	}
+	if _, err := s.asker(); err != nil {
+		return api.Grant{}, err
+	}
+	s.own = s.agent.kernels.add(s.line, info)
+	w := asker{line: s.line, exe: s.exe, kernel: s.own}
+	s.was = s.own
+	entry := audit.Entry{Who: w.who(), Op: audit.OpKernel, Verdict: audit.Allowed, Reason: info.Argv0 + " in " + info.Dir}
+	if err := s.agent.note(entry); err != nil {
+		return api.Grant{}, err
+	}
+	return s.agent.grant(w), nil
+}
+
+// end takes the registration back, when the connection is gone.
+func (s *session) end() {
+	if s.own != nil && s.agent.kernels.remove(s.own) {
+		s.agent.values.forget()
+	}
+	s.own = nil
+}
+
+// grant collects what the kernel of w may have now.
+func (a *agent) grant(w asker) api.Grant {
+	g := api.Grant{ID: w.kernel.id}
+	sc, err := a.scope(w)
+	if err != nil {
+		g.Notice = badInput(err)
+		return g
+	}
+	p := sc.projects[0]
+	g.Config = p.path
+	if p.config == nil {
+		return g
+	}
+	var missing []secret.Name
+	for _, name := range p.config.Names() {
+		value, err := a.resolve(w, sc, name)
+		switch {
+		case errors.Is(err, &api.Error{Code: api.CodeNotFound}):
+			missing = append(missing, name)
+		case err != nil:
+			g.Notice = apiError(err)
+		default:
+			if g.Values == nil {
+				g.Values = map[string][]byte{}
+			}
+			g.Values[string(name)] = value.Reveal()
+		}
+	}
+	if g.Notice == nil && len(missing) > 0 {
+		g.Notice = notThere(missing)
+	}
+	return g
+}
+
+func tooNew(version int) *api.Error {
+	return fail(api.CodeVersion, "nbhush agent stop, then try again",
+		"the running agent is older than this program: it speaks version %d of the protocol, not %d", api.Version, version)
+}

@@ -1,0 +1,249 @@
+package agent
+
+import (
+	"bufio"
+	"context"
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/nbhush/nbhush/agent/api"
+	"github.com/nbhush/nbhush/agent/secret"
+)
+
+const (
+	replyTime  = 30 * time.Second // for a peer that does not read its replies
+	streamBuf  = 8 << 10
+	keepBuffer = 256 << 10 // a larger buffer is not kept for the next frame
+)
+
+// streams are the open ones, so that the agent can end them.
+type streams struct {
+	mu     sync.Mutex
+	open   map[net.Conn]struct{}
+	closed bool
+	left   sync.WaitGroup
+}
+
+func (ss *streams) add(c net.Conn) bool {
+	ss.mu.Lock()
+	defer ss.mu.Unlock()
+	if ss.closed {
+		return false
+	}
+	if ss.open == nil {
+		ss.open = map[net.Conn]struct{}{}
+	}
+	ss.open[c] = struct{}{}
+	ss.left.Add(1)
+	return true
+}
+
+func (ss *streams) remove(c net.Conn) {
+	ss.mu.Lock()
+	defer ss.mu.Unlock()
+	delete(ss.open, c)
+	ss.left.Done()
+}
+
+// closeAll closes the connections and waits for their goroutines.
+func (ss *streams) closeAll() {
+	ss.mu.Lock()
+	ss.closed = true
+	for c := range ss.open {
+		_ = c.Close()
+	}
+	ss.mu.Unlock()
+	ss.left.Wait()
+}
+
+// serveStream turns the connection into a stream and serves it until it ends.
+func (a *agent) serveStream(w http.ResponseWriter, r *http.Request) {
+	s, ok := r.Context().Value(sessionKey{}).(*session)
+	if !ok {
+		writeError(w, fail(api.CodeDenied, "", "the peer is not known"))
+		return
+	}
+	if !strings.EqualFold(r.Header.Get("Upgrade"), api.Protocol) {
+		if strings.HasPrefix(r.Header.Get("Upgrade"), "nbhush-stream/") {
+			writeError(w, tooNew(api.Version+1))
+			return
+		}
+		writeError(w, fail(api.CodeBadInput, "", "a stream begins with Upgrade: %s", api.Protocol))
+		return
+	}
+	c, rw, err := http.NewResponseController(w).Hijack()
+	if err != nil {
+		writeError(w, apiError(err))
+		return
+	}
+	defer func() { _ = c.Close() }()
+	if !a.streams.add(c) {
+		return
+	}
+	defer a.streams.remove(c)
+	defer s.end()
+	if err := c.SetDeadline(time.Time{}); err != nil {
+		return
+	}
+	head := "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: " + api.Protocol +
+		"\r\n" + api.VersionHeader + ": " + strconv.Itoa(api.Version) + "\r\n\r\n"
+	if err := writeAll(c, []byte(head)); err != nil {
+		return
+	}
+	// What came behind the request is in the server's buffer; it is read first.
+	if err := serveFrames(r.Context(), s, rw.Reader, c); err != nil {
+		a.log.Warn("stream ended", "err", err, "pid", s.line[0].PID)
+	}
+}
+
+// writeAll writes with a deadline, so that nobody can hold a goroutine.
+func writeAll(c net.Conn, b []byte) error {
+	if err := c.SetWriteDeadline(time.Now().Add(replyTime)); err != nil {
+		return err
+	}
+	_, err := c.Write(b)
+	return err
+}
+
+// serveFrames answers frame after frame. Replies are sent when no further
+// request has arrived yet, or when there are many.
+func serveFrames(ctx context.Context, s *session, in *bufio.Reader, c net.Conn) error {
+	var small, out []byte
+	for {
+		buf := small
+		if longFrame(in) {
+			buf = borrow()
+		}
+		op, payload, err := api.ReadFrame(in, buf)
+		if err != nil {
+			return ended(err)
+		}
+		guarded(func() { out, err = s.frame(ctx, out, api.Op(op), payload) })
+		clear(payload)
+		if cap(payload) <= keepBuffer {
+			small = payload[:0]
+		} else {
+			giveBack(payload)
+		}
+		if err != nil {
+			return err
+		}
+		if in.Buffered() > 0 && len(out) < streamBuf {
+			continue
+		}
+		err = writeAll(c, out)
+		clear(out)
+		if out = out[:0]; cap(out) > keepBuffer {
+			out = nil
+		}
+		if err != nil {
+			return ended(err)
+		}
+	}
+}
+
+// large holds buffers for long texts, all zeros, shared by the streams: many
+// hooks are idle while one prints. The collector takes them when nobody does.
+var large sync.Pool
+
+func borrow() []byte {
+	if b, ok := large.Get().(*[]byte); ok {
+		return *b
+	}
+	return nil
+}
+
+func giveBack(b []byte) {
+	b = b[:0]
+	large.Put(&b)
+}
+
+// longFrame reports whether the next frame says that it is long.
+func longFrame(in *bufio.Reader) bool {
+	h, err := in.Peek(4)
+	return err == nil && binary.BigEndian.Uint32(h) > keepBuffer
+}
+
+// ended is nil where the peer has just gone, the usual end of a stream.
+func ended(err error) error {
+	if errors.Is(err, io.EOF) || errors.Is(err, net.ErrClosed) || errors.Is(err, syscall.EPIPE) || errors.Is(err, syscall.ECONNRESET) {
+		return nil
+	}
+	return err
+}
+
+// frame appends the reply to one request to out. An error ends the stream.
+func (s *session) frame(ctx context.Context, out []byte, op api.Op, payload []byte) ([]byte, error) {
+	switch op {
+	case api.OpFind:
+		r, err := s.Find(ctx, payload)
+		if err != nil {
+			return appendError(out, err), nil
+		}
+		at := len(out)
+		out = api.AppendResult(api.AppendFrameHead(out, api.StatusOK, 0), r)
+		return sealFrame(out, at), nil
+	case api.OpGet:
+		v, err := s.Value(ctx, secret.Name(payload))
+		if err != nil {
+			return appendError(out, err), nil
+		}
+		defer v.Wipe()
+		return api.AppendFrame(out, api.StatusOK, v.Reveal()), nil
+	case api.OpKernel:
+		var k api.Kernel
+		if err := json.Unmarshal(payload, &k); err != nil {
+			return appendError(out, fail(api.CodeBadInput, "", "the kernel is not the JSON that it should be")), nil
+		}
+		g, err := s.RegisterKernel(ctx, k)
+		out = appendReply(out, g, err)
+		for _, b := range g.Values {
+			clear(b)
+		}
+		return out, nil
+	case api.OpNames:
+		names, err := s.Names(ctx)
+		return appendReply(out, names, err), nil
+	}
+	return out, fmt.Errorf("unknown op %q", byte(op))
+}
+
+func appendReply(out []byte, v any, err error) []byte {
+	if err != nil {
+		return appendError(out, err)
+	}
+	b, err := json.Marshal(v)
+	if err != nil {
+		return appendError(out, err)
+	}
+	defer clear(b)
+	at := len(out)
+	return sealFrame(append(api.AppendFrameHead(out, api.StatusOK, 0), b...), at)
+}
+
+func appendError(out []byte, err error) []byte {
+	b, _ := json.Marshal(apiError(err)) // strings alone: it cannot fail
+	return api.AppendFrame(out, api.StatusError, b)
+}
+
+// sealFrame writes its length into the frame that begins at out[at]. A reply
+// that does not fit a frame becomes an error.
+func sealFrame(out []byte, at int) []byte {
+	n := len(out) - at - 4
+	if n > api.MaxFrame {
+		clear(out[at:])
+		return appendError(out[:at], fail(api.CodeBadInput, "", "the answer is too long: ask about less at once"))
+	}
+	binary.BigEndian.PutUint32(out[at:], uint32(n))
+	return out
+}
