@@ -258,6 +258,21 @@ func TestServerStartsKernelsBareWhenNbhushIsGone(t *testing.T) {
 	}
 }
 
+func TestNbconvertStartsKernelsBehindNbhush(t *testing.T) {
+	j := newJupyter(t)
+	if _, err := j.p.Enable(); err != nil {
+		t.Fatal(err)
+	}
+	nb := filepath.Join(j.env["HOME"], "a.ipynb")
+	write(t, nb, `{"cells": [{"cell_type": "code", "execution_count": null, "id": "a", "metadata": {}, "outputs": [],
+ "source": ["import os\n", "print('NBHUSH_PROVISIONER' in os.environ, 6 * 7)"]}],
+ "metadata": {"kernelspec": {"name": "python3", "display_name": "", "language": "python"}}, "nbformat": 4, "nbformat_minor": 5}`)
+	if got := j.drive("execute", nb); got.Result != "False 42" {
+		t.Errorf("got %+v", got)
+	}
+	j.mustHaveStarted(1)
+}
+
 func TestManagerBehavesAsWithoutNbhush(t *testing.T) {
 	for _, mode := range []string{"signal", "message"} {
 		t.Run(mode, func(t *testing.T) {
@@ -426,16 +441,21 @@ func TestConfigurationOfOthersIsRespected(t *testing.T) {
 		"same file":              {func(j *jupyter) { write(j.t, j.p.Dirs.ConfigFile(), other) }, "other"},
 		"same file, nbhush":      {func(j *jupyter) { write(j.t, j.p.Dirs.ConfigFile(), strings.Replace(other, "other", "nbhush", 1)) }, "nbhush"},
 		"c is another thing now": {func(j *jupyter) { write(j.t, j.p.Dirs.ConfigFile(), "for c in 'abc': pass\n") }, "nbhush"},
-		"environment":            {func(j *jupyter) { j.env["JUPYTER_DEFAULT_PROVISIONER_NAME"] = "other" }, ""},
+		"environment":            {func(j *jupyter) { j.env["JUPYTER_DEFAULT_PROVISIONER_NAME"] = "other" }, "other"},
 		"another folder": {func(j *jupyter) {
 			dir := filepath.Join(j.env["HOME"], "site")
 			write(j.t, filepath.Join(dir, "jupyter_config.json"), `{"KernelProvisionerFactory": {"default_provisioner_name": "other"}}`)
 			j.env["JUPYTER_CONFIG_PATH"] = dir
 		}, "other"},
+		"a folder of lower priority": {func(j *jupyter) {
+			dir := filepath.Join(j.env["HOME"], "site")
+			write(j.t, filepath.Join(dir, "jupyter_config.py"), other)
+			j.env["JUPYTER_CONFIG_PATH"] = j.p.Dirs.Config + ":" + dir
+		}, "other"},
 		"latin-1, CRLF, no final newline": {func(j *jupyter) {
 			write(j.t, j.p.Dirs.ConfigFile(), "# -*- coding: latin-1 -*-\r\nx = '\xe9'")
 		}, "nbhush"},
-		"no configuration": {func(j *jupyter) { j.env["JUPYTER_NO_CONFIG"] = "1" }, ""},
+		"no configuration": {func(j *jupyter) { j.env["JUPYTER_NO_CONFIG"] = "1" }, "local-provisioner"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			j := newJupyter(t)

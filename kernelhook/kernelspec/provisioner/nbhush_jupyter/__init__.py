@@ -1,57 +1,46 @@
 """Puts every kernel that Jupyter starts behind nbhush.
 
 The block that `nbhush jupyter enable` adds to jupyter_config.py calls
-configure(). Nothing here needs more than the standard library until Jupyter
-itself is there.
+configure(). Importing this needs nothing but the standard library.
 """
 
 import os
-import re
-import sys
 
 NAME = "nbhush"
-TRAIT = "default_provisioner_name"
-VARIABLE = "JUPYTER_DEFAULT_PROVISIONER_NAME"
 ENTRY = "nbhush_jupyter.provisioner:NbhushProvisioner"
 GROUP = "jupyter_client.kernel_provisioners"
+CHOICE = "JUPYTER_DEFAULT_PROVISIONER_NAME"
+VARIABLE = "NBHUSH_PROVISIONER"
 
 
 def configure(config):
-    """Make nbhush the default provisioner, unless somebody chose another one."""
-    section = config.KernelProvisionerFactory
-    if TRAIT in section or (os.environ.get(VARIABLE) or NAME) != NAME or chosen_elsewhere():
+    """Make nbhush the default provisioner of this process.
+
+    A default of the trait, not a value: whatever a configuration file of any
+    level or the command line says wins, as it should, and applications whose
+    factory gets no configuration (nbconvert, execute, run) have it too. The
+    factory takes its default from a variable; it gets one that no process
+    below this one knows, since those may not have this folder on their path.
+    """
+    if os.environ.get(CHOICE):
         return
-    if "jupyter_client" in sys.modules:
-        register()
-    section[TRAIT] = NAME
+    try:
+        from jupyter_client.provisioning import KernelProvisionerFactory
+    except ModuleNotFoundError as why:
+        if why.name == "jupyter_client":
+            return  # a Jupyter that starts no kernels
+        raise
+    register(KernelProvisionerFactory)
+    os.environ[VARIABLE] = NAME
+    KernelProvisionerFactory.default_provisioner_name_env = VARIABLE
+    if KernelProvisionerFactory().default_provisioner_name != NAME:
+        config.KernelProvisionerFactory.default_provisioner_name = NAME
 
 
-def register():
+def register(factory):
     """Load the provisioner now, so that a server that runs outlives the removal of this folder."""
     from importlib.metadata import EntryPoint
 
-    from jupyter_client.provisioning import KernelProvisionerFactory
-
     from . import provisioner  # noqa: F401
 
-    KernelProvisionerFactory.provisioners.setdefault(NAME, EntryPoint(NAME, ENTRY, GROUP))
-
-
-def chosen_elsewhere():
-    """Report whether a configuration file of any level names a default of its own.
-
-    The files are only searched: what an administrator wrote has a lower
-    priority than the user's file that calls us, and would lose unseen.
-    """
-    from jupyter_core.paths import jupyter_config_path
-
-    line = re.compile(rb"(?m)^[^#\r\n]*" + TRAIT.encode())
-    for folder in jupyter_config_path():
-        for name in ("jupyter_config.py", "jupyter_config.json"):
-            try:
-                with open(os.path.join(folder, name), "rb") as f:
-                    if line.search(f.read(1 << 20).replace(b"\r", b"\n")):
-                        return True
-            except OSError:
-                continue
-    return False
+    factory.provisioners.setdefault(NAME, EntryPoint(NAME, ENTRY, GROUP))

@@ -4,6 +4,7 @@ import os
 
 from jupyter_client.provisioning import LocalProvisioner
 
+from . import VARIABLE
 from .place import NBHUSH
 
 MEND = "to start kernels without nbhush and without this message: nbhush jupyter disable"
@@ -20,8 +21,9 @@ class NbhushProvisioner(LocalProvisioner):
 
     async def pre_launch(self, **kwargs):
         kwargs = await super().pre_launch(**kwargs)
+        kwargs["env"].pop(VARIABLE, None)
         self.bare = unhook(kwargs["cmd"])
-        kwargs["cmd"] = self.hook(kwargs["cmd"], kwargs.get("env") or os.environ)
+        kwargs["cmd"] = self.hook(kwargs["cmd"], kwargs["env"])
         return kwargs
 
     async def launch_kernel(self, cmd, **kwargs):
