@@ -14,7 +14,7 @@ import (
 // checkText passes src, which is no notebook, if f finds nothing in it: neither
 // as it is nor with the escapes of JSON decoded.
 func checkText(ctx context.Context, src []byte, f match.Finder, cause *notebook.NotNotebookError) (Result, error) {
-	s := newSearcher(ctx, f, nil)
+	s := newSearcher(ctx, f, 0)
 	text := fromUTF16(src)
 	spans, err := s.findBytes(text)
 	if err != nil {

@@ -29,23 +29,16 @@ type located struct {
 }
 
 // redact makes the edits for what was found.
-func redact(s *searcher, src []byte, hits []hit) (Result, error) {
-	if len(hits) == 0 {
-		return Result{Out: src}, nil
-	}
-	labels, err := s.labels(hits)
-	if err != nil {
-		return Result{}, err
-	}
-	r := redaction{nb: s.nb, src: src, labels: labels, names: newRenames(s.nb, hits)}
+func redact(nb *notebook.Notebook, src []byte, hits []hit, labels map[string]string) Result {
+	r := redaction{nb: nb, src: src, labels: labels, names: newRenames(nb, hits)}
 	for _, h := range hits {
-		if t := s.nb.Text(h.text); t.Binary {
+		if t := nb.Text(h.text); t.Binary {
 			r.drop(t, h.spans)
 		} else {
 			r.edit(t, h.spans)
 		}
 	}
-	return r.result(), nil
+	return r.result()
 }
 
 // labels returns the placeholder for each name in hits. A placeholder which

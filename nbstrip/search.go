@@ -29,88 +29,134 @@ type hit struct {
 	spans []match.Span
 }
 
-// searcher searches the texts of nb.
+// searcher searches texts while they are scanned.
 //
 // What it finds in a text is what f finds in that text alone. Short texts go to
 // f in batches; when a span reaches over an end of a text, every text that it
 // touches is searched again on its own, since the span may hide another one.
 // Long texts go in pieces that overlap by the Tail of match.Result.
+//
+// One goroutine calls f, so that scanning and decoding go on while the agent
+// searches. A notebook of one batch does not start it.
 type searcher struct {
-	ctx context.Context
-	f   match.Finder
-	nb  *notebook.Notebook
-
+	ctx    context.Context
+	f      match.Finder
 	limits limits
-	buf    []byte
-	batch  []member
-	hits   []hit
+
+	filling *batch
+	spare   chan *batch
+	jobs    chan job // nil until the goroutine is started
+	done    chan struct{}
+
+	// These belong to the goroutine until done is closed.
+	hits  []hit
+	again []int // texts
+	err   error
 }
 
 // limits are batchSize and aloneSize, which tests make smaller.
 type limits struct{ batch, alone int }
 
-func newSearcher(ctx context.Context, f match.Finder, nb *notebook.Notebook) *searcher {
-	return &searcher{ctx: ctx, f: f, nb: nb, limits: limits{batchSize, aloneSize}}
+// batch is texts with a separator after each.
+type batch struct {
+	buf     []byte
+	members []member
 }
 
 // member is a text of a batch: buf[start:end].
 type member struct{ text, start, end int }
 
-// texts searches all texts and returns those in which something was found, in order.
-func (s *searcher) texts() ([]hit, error) {
-	for i, t := range s.nb.Texts() {
-		if err := s.add(i, t); err != nil {
-			return nil, err
-		}
-	}
-	if err := s.flush(); err != nil {
-		return nil, err
-	}
-	slices.SortFunc(s.hits, func(a, b hit) int { return a.text - b.text })
-	return s.hits, nil
+// job is a batch, or else one text.
+type job struct {
+	batch *batch
+	index int
+	text  notebook.Text
 }
 
-func (s *searcher) add(i int, t notebook.Text) error {
+// newSearcher returns a searcher for texts of together size bytes at most.
+func newSearcher(ctx context.Context, f match.Finder, size int) *searcher {
+	s := &searcher{ctx: ctx, f: f, limits: limits{batchSize, aloneSize}, spare: make(chan *batch, 1)}
+	s.filling = &batch{buf: make([]byte, 0, min(batchSize, size))}
+	s.spare <- &batch{}
+	return s
+}
+
+// add takes the text with index i.
+func (s *searcher) add(i int, t notebook.Text) {
 	r := t.Range()
 	size := r.End - r.Start
 	if size > s.limits.alone {
-		return s.alone(i, t)
+		s.send(job{index: i, text: t})
+		return
 	}
-	if len(s.buf)+size > s.limits.batch {
-		if err := s.flush(); err != nil {
-			return err
-		}
+	if len(s.filling.buf)+size > s.limits.batch {
+		s.send(job{batch: s.filling})
+		s.filling = <-s.spare
+		s.filling.buf = slices.Grow(s.filling.buf, s.limits.batch)
 	}
-	if s.buf == nil {
-		s.buf = make([]byte, 0, s.limits.batch)
-	}
-	start := len(s.buf)
-	s.buf = t.AppendTo(s.buf)
-	s.batch = append(s.batch, member{i, start, len(s.buf)})
-	s.buf = append(s.buf, separator)
-	return nil
+	b := s.filling
+	start := len(b.buf)
+	b.buf = t.AppendTo(b.buf)
+	b.members = append(b.members, member{i, start, len(b.buf)})
+	b.buf = append(b.buf, separator)
 }
 
-// flush searches the batch and begins a new one.
-func (s *searcher) flush() error {
-	res, err := s.find(s.buf)
-	if err != nil {
-		return err
+// send gives j to the goroutine.
+func (s *searcher) send(j job) {
+	if s.jobs == nil {
+		s.jobs, s.done = make(chan job), make(chan struct{})
+		go func() {
+			defer close(s.done)
+			for j := range s.jobs {
+				s.do(j)
+			}
+		}()
 	}
-	again := s.assign(res.Spans)
-	for _, i := range again {
-		if err := s.alone(i, s.nb.Text(i)); err != nil {
-			return err
-		}
-	}
-	s.buf, s.batch = s.buf[:0], s.batch[:0]
-	return nil
+	s.jobs <- j
 }
 
-// assign makes hits of the spans of the batch, and returns the texts that a
-// span reaches into from outside.
-func (s *searcher) assign(spans []match.Span) (again []int) {
-	for _, m := range s.batch {
+// do searches what j has, unless an earlier search failed.
+func (s *searcher) do(j job) {
+	switch {
+	case j.batch == nil:
+		s.alone(j.index, j.text)
+	case s.err == nil:
+		var res match.Result
+		res, s.err = s.find(j.batch.buf)
+		s.assign(j.batch.members, res.Spans)
+	}
+	if b := j.batch; b != nil {
+		b.buf, b.members = b.buf[:0], b.members[:0]
+		s.spare <- b
+	}
+}
+
+// finish returns the texts of nb in which something was found, in order. It
+// must be called, with nil if there is no notebook, to end the goroutine.
+func (s *searcher) finish(nb *notebook.Notebook) ([]hit, error) {
+	if s.jobs != nil {
+		close(s.jobs)
+		<-s.done
+	}
+	if nb == nil {
+		return nil, nil
+	}
+	<-s.spare
+	s.do(job{batch: s.filling})
+	for _, i := range s.again {
+		s.alone(i, nb.Text(i))
+	}
+	slices.SortFunc(s.hits, func(a, b hit) int { return a.text - b.text })
+	return s.hits, s.err
+}
+
+// assign makes hits of the spans of a batch, and notes the texts that a span
+// reaches into from outside.
+func (s *searcher) assign(members []member, spans []match.Span) {
+	for _, m := range members {
+		if len(spans) == 0 {
+			return
+		}
 		var own []match.Span
 		crossed := false
 		for len(spans) > 0 && spans[0].Start < m.end {
@@ -126,24 +172,25 @@ func (s *searcher) assign(spans []match.Span) (again []int) {
 		}
 		switch {
 		case crossed:
-			again = append(again, m.text)
+			s.again = append(s.again, m.text)
 		case len(own) > 0:
 			s.hits = append(s.hits, hit{m.text, own})
 		}
 		for len(spans) > 0 && spans[0].End <= m.end+1 {
-			spans = spans[1:] // the separator alone
+			spans = spans[1:] // it ends in the separator
 		}
 	}
-	return again
 }
 
-// alone searches one text.
-func (s *searcher) alone(i int, t notebook.Text) error {
-	spans, err := s.findText(t)
-	if err == nil && len(spans) > 0 {
+// alone searches one text, unless an earlier search failed.
+func (s *searcher) alone(i int, t notebook.Text) {
+	if s.err != nil {
+		return
+	}
+	var spans []match.Span
+	if spans, s.err = s.findText(t); len(spans) > 0 {
 		s.hits = append(s.hits, hit{i, spans})
 	}
-	return err
 }
 
 func (s *searcher) findText(t notebook.Text) ([]match.Span, error) {

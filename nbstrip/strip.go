@@ -31,20 +31,25 @@ func Strip(ctx context.Context, src []byte, f match.Finder, o Options) (Result, 
 	if o.Mode != Redact {
 		return Result{}, fmt.Errorf("strip: unknown mode %d", o.Mode)
 	}
-	nb, err := notebook.Scan(src)
+	s := newSearcher(ctx, f, len(src))
+	nb, err := notebook.ScanTexts(src, s.add)
+	hits, findErr := s.finish(nb)
 	var broken *notebook.NotNotebookError
-	if errors.As(err, &broken) {
+	switch {
+	case errors.As(err, &broken):
 		return checkText(ctx, src, f, broken)
+	case err != nil:
+		return Result{}, err
+	case findErr != nil:
+		return Result{}, findErr
+	case len(hits) == 0:
+		return Result{Out: src}, nil
 	}
+	labels, err := s.labels(hits)
 	if err != nil {
 		return Result{}, err
 	}
-	s := newSearcher(ctx, f, nb)
-	hits, err := s.texts()
-	if err != nil {
-		return Result{}, err
-	}
-	return redact(s, src, hits)
+	return redact(nb, src, hits, labels), nil
 }
 
 // StripFile strips the notebook at path in place. It writes only when

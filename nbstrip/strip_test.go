@@ -45,7 +45,8 @@ func TestBatchesFindWhatTextsHold(t *testing.T) {
 		for range random.IntN(12) {
 			list = append(list, `"`+strings.ReplaceAll(word(20), "ab", `a\u0062`)+`"`)
 		}
-		nb, err := notebook.Scan([]byte(`{"cells": [` + strings.Join(list, ", ") + `]}`))
+		src := []byte(`{"cells": [` + strings.Join(list, ", ") + `]}`)
+		nb, err := notebook.Scan(src)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -55,9 +56,13 @@ func TestBatchesFindWhatTextsHold(t *testing.T) {
 				want = append(want, hit{i, r.Spans})
 			}
 		}
-		s := newSearcher(t.Context(), f, nb)
+		s := newSearcher(t.Context(), f, len(src))
 		s.limits = limits{batch: 1 + random.IntN(60), alone: 1 + random.IntN(30)}
-		got, err := s.texts()
+		nb, err = notebook.ScanTexts(src, s.add)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := s.finish(nb)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -70,7 +70,7 @@ func (l *lexer) str() (span, error) {
 			return span{uint32(start), uint32(l.pos-1) | escaped}, nil
 		case '\\':
 			escaped = escapedBit
-			n := escapeLen(l.src[l.pos:])
+			_, n := unescape(l.src[l.pos:])
 			if n == 0 {
 				return span{}, l.fail("a string holds an unknown escape")
 			}
@@ -82,15 +82,16 @@ func (l *lexer) str() (span, error) {
 }
 
 // special returns the index of the first quote, backslash or control character
-// at or after i, eight bytes at a time. In each of the three words below the
-// lowest byte with its high bit set is exact; a borrow can only make a higher one wrong.
+// at or after i.
 func special(src []byte, i int) int {
-	const ones, highs = 0x0101010101010101, 0x8080808080808080
+	for ; i+32 <= len(src); i += 32 {
+		b := src[i : i+32]
+		if specials(word(b))|specials(word(b[8:]))|specials(word(b[16:]))|specials(word(b[24:])) != 0 {
+			break
+		}
+	}
 	for ; i+8 <= len(src); i += 8 {
-		x := binary.LittleEndian.Uint64(src[i:])
-		quote, slash := x^('"'*ones), x^('\\'*ones)
-		m := (x-' '*ones)&^x | (quote-ones)&^quote | (slash-ones)&^slash
-		if m &= highs; m != 0 {
+		if m := specials(word(src[i:])); m != 0 {
 			return i + bits.TrailingZeros64(m)/8
 		}
 	}
@@ -102,20 +103,16 @@ func special(src []byte, i int) int {
 	return len(src)
 }
 
-// escapeLen returns the length of the escape at the start of b, 0 for none that JSON knows.
-func escapeLen(b []byte) int {
-	if len(b) < 2 {
-		return 0
-	}
-	switch b[1] {
-	case '"', '\\', '/', 'b', 'f', 'n', 'r', 't':
-		return 2
-	case 'u':
-		if _, ok := hex4(b); ok {
-			return 6
-		}
-	}
-	return 0
+func word(b []byte) uint64 { return binary.LittleEndian.Uint64(b) }
+
+// specials returns a word that has the high bit of a byte set where x has a
+// quote, backslash or control character. The lowest one that is set is exact; a
+// borrow from it can only make a higher one wrong. With its second bit turned a
+// byte is below 0x21 if it is a control character or, as 0x20, the quote.
+func specials(x uint64) uint64 {
+	const ones, highs = 0x0101010101010101, 0x8080808080808080
+	low, slash := x^2*ones, x^'\\'*ones
+	return ((low - 0x21*ones) | (slash - ones)) &^ x & highs
 }
 
 // hex4 returns the number of the escape \uXXXX at the start of b.

@@ -4,8 +4,12 @@ import "strings"
 
 // Scan finds everything in src, or returns a *NotNotebookError. It reads src
 // once and keeps referring to it.
-func Scan(src []byte) (*Notebook, error) {
-	s := scanner{lexer: lexer{src: src}, nb: &Notebook{src: src}, cell: -1, part: other}
+func Scan(src []byte) (*Notebook, error) { return ScanTexts(src, nil) }
+
+// ScanTexts is Scan, and calls each for every text, with its index, as soon as
+// that is complete. What comes later may show that src is no notebook.
+func ScanTexts(src []byte, each func(i int, t Text)) (*Notebook, error) {
+	s := scanner{lexer: lexer{src: src}, nb: &Notebook{src: src}, each: each, cell: -1, part: other}
 	s.anyValue, s.anyMember = s.value, s.member
 	if len(src) > maxSize {
 		return nil, s.fail("it is larger than %d bytes", maxSize)
@@ -16,6 +20,7 @@ func Scan(src []byte) (*Notebook, error) {
 	if err := s.notebook(); err != nil {
 		return nil, err
 	}
+	s.complete()
 	return s.nb, nil
 }
 
@@ -24,6 +29,7 @@ func Scan(src []byte) (*Notebook, error) {
 type scanner struct {
 	lexer
 	nb   *Notebook
+	each func(int, Text)
 	cell int32
 	part uint8
 
@@ -287,9 +293,17 @@ func (s *scanner) text(kind uint8, begin bool) error {
 
 func (s *scanner) add(at span, kind uint8, begin bool) {
 	if begin {
+		s.complete()
 		s.nb.texts = append(s.nb.texts, text{first: uint32(len(s.nb.strings)), cell: s.cell, part: s.part, kind: kind})
 	}
 	s.nb.strings = append(s.nb.strings, at)
+}
+
+// complete hands out the last text.
+func (s *scanner) complete() {
+	if last := len(s.nb.texts) - 1; last >= 0 && s.each != nil {
+		s.each(last, s.nb.Text(last))
+	}
 }
 
 // value reads any value; every string and name in it is a text of its own.

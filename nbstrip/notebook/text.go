@@ -131,6 +131,9 @@ func (t Text) Verbatim() ([]byte, bool) {
 
 // AppendTo appends the whole decoded text to dst.
 func (t Text) AppendTo(dst []byte) []byte {
+	if b, ok := t.Verbatim(); ok {
+		return append(dst, b...)
+	}
 	r := t.Reader()
 	return r.Append(dst, maxSize)
 }
@@ -159,23 +162,30 @@ func (r *Reader) More() bool {
 // Append appends decoded text to dst, which grows by at most max bytes and the
 // length of a character.
 func (r *Reader) Append(dst []byte, max int) []byte {
-	begin := len(dst)
-	for room := max; room > 0 && r.More(); room = max - (len(dst) - begin) {
+	for limit := len(dst) + max; len(dst) < limit && r.More(); {
 		s := r.strings[0].bytes(r.src)[r.at:]
-		if char, n := unescape(s); n > 0 {
-			dst = utf8.AppendRune(dst, char)
+		if !r.strings[0].escaped() {
+			n := min(len(s), limit-len(dst))
+			dst = append(dst, s[:n]...)
 			r.at += n
 			continue
 		}
-		s = s[:min(len(s), room)]
-		if r.strings[0].escaped() {
-			s = s[:verbatim(s)]
+		n := 0
+		for n < len(s) && len(dst) < limit {
+			if char, size := unescape(s[n:]); size > 0 {
+				n += size
+				if char >= utf8.RuneSelf {
+					dst = utf8.AppendRune(dst, char)
+				} else if !r.binary || char != '\n' && char != '\r' {
+					dst = append(dst, byte(char))
+				}
+				continue
+			}
+			size := verbatim(s[n:min(len(s), n+limit-len(dst))])
+			dst = append(dst, s[n:n+size]...)
+			n += size
 		}
-		dst = append(dst, s...)
-		r.at += len(s)
-	}
-	if r.binary {
-		dst = dropLineEnds(dst, begin)
+		r.at += n
 	}
 	return dst
 }
@@ -191,17 +201,16 @@ func verbatim(s []byte) int {
 
 // unescape decodes the escape that s begins with; n is its length, 0 for none.
 func unescape(s []byte) (char rune, n int) {
-	if s[0] != '\\' {
+	if s[0] != '\\' || len(s) < 2 {
 		return 0, 0
 	}
-	n = escapeLen(s)
-	switch n {
-	case 0:
-		return 0, 0
-	case 2:
-		return simpleEscape(s[1]), 2
+	if c := escapes[s[1]]; c != 0 {
+		return rune(c), 2
 	}
-	char, _ = hex4(s)
+	char, ok := hex4(s)
+	if !ok {
+		return 0, 0
+	}
 	if !utf16.IsSurrogate(char) {
 		return char, 6
 	}
@@ -213,34 +222,5 @@ func unescape(s []byte) (char rune, n int) {
 	return utf8.RuneError, 6
 }
 
-// simpleEscape returns what c stands for behind a backslash.
-func simpleEscape(c byte) rune {
-	switch c {
-	case 'b':
-		return '\b'
-	case 'f':
-		return '\f'
-	case 'n':
-		return '\n'
-	case 'r':
-		return '\r'
-	case 't':
-		return '\t'
-	}
-	return rune(c)
-}
-
-// dropLineEnds removes line feeds and carriage returns from b[begin:].
-func dropLineEnds(b []byte, begin int) []byte {
-	if bytes.IndexByte(b[begin:], '\n') < 0 && bytes.IndexByte(b[begin:], '\r') < 0 {
-		return b
-	}
-	to := begin
-	for _, c := range b[begin:] {
-		if c != '\n' && c != '\r' {
-			b[to] = c
-			to++
-		}
-	}
-	return b[:to]
-}
+// escapes holds what a character stands for behind a backslash.
+var escapes = [256]byte{'"': '"', '\\': '\\', '/': '/', 'b': '\b', 'f': '\f', 'n': '\n', 'r': '\r', 't': '\t'}
