@@ -127,3 +127,77 @@ func bareRoundTrip(b *testing.B, f [][]byte) {
 		}
 	}
 }
+
+// BenchmarkPublish is XPub to one Sub that reads, against zmq4's PUB and SUB
+// and against a bare connection that carries the same bytes.
+func BenchmarkPublish(b *testing.B) {
+	for _, c := range []struct{ count, size int }{{200, 1 << 20}, {100_000, 100}} {
+		name := fmt.Sprintf("%dx%d", c.count, c.size)
+		f := [][]byte{[]byte("topic"), make([]byte, c.size)}
+		b.Run("own/"+name, func(b *testing.B) {
+			b.SetBytes(int64(c.count * c.size))
+			b.ReportAllocs()
+			ownPublish(b, f, c.count)
+		})
+		b.Run("bare/"+name, func(b *testing.B) {
+			b.SetBytes(int64(c.count * c.size))
+			barePublish(b, f, c.count)
+		})
+	}
+}
+
+func ownPublish(b *testing.B, f [][]byte, count int) {
+	x := listenXPub(b, "tcp://127.0.0.1:0", Options{OnDrop: func(n int) { b.Errorf("%d dropped", n) }})
+	s := dialSub(b, x.Endpoint(), "")
+	<-x.Subscriptions()
+	for b.Loop() {
+		go func() {
+			for range count {
+				_ = x.Send(f)
+			}
+		}()
+		for range count {
+			m, err := s.Recv(context.Background())
+			if err != nil {
+				b.Fatal(err)
+			}
+			m.Release()
+		}
+	}
+}
+
+func barePublish(b *testing.B, f [][]byte, count int) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer ln.Close()
+	var e encoded
+	e.encode(f)
+	c, err := net.Dial("tcp", ln.Addr().String())
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer c.Close()
+	to, err := ln.Accept()
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer to.Close()
+	buf := make([]byte, 64<<10)
+	for b.Loop() {
+		go func() {
+			for range count {
+				bufs := net.Buffers(append([][]byte(nil), e.pieces...))
+				_, _ = bufs.WriteTo(to)
+			}
+		}()
+		for left := count * e.size; left > 0; {
+			n, err := c.Read(buf[:min(left, len(buf))])
+			if err != nil {
+				b.Fatal(err)
+			}
+			left -= n
+		}
+	}
+}

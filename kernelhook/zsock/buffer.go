@@ -11,6 +11,9 @@ type Message struct {
 	// takes. Nil outside of a Router. It must not be changed, may be kept, and
 	// is valid after Release.
 	Peer []byte
+	// Trusted says that Router.Trust had been called for the connection that it
+	// came on. A client that connects again with its old identity is not trusted.
+	Trusted bool
 	// Frames are the frames, without the routing id. They are the caller's
 	// until Release.
 	Frames [][]byte

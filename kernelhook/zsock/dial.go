@@ -34,7 +34,7 @@ func (c *client) dial(ctx context.Context, endpoint string, identity []byte, k *
 	c.opts = o.withDefaults(k.queue)
 	c.closing = make(chan struct{})
 	for pause := 2 * time.Millisecond; ; pause = min(2*pause, 50*time.Millisecond) {
-		err := c.once1(ctx, network, address, identity, k)
+		err := c.try(ctx, network, address, identity, k)
 		if err == nil {
 			return nil
 		}
@@ -57,8 +57,8 @@ func final(err error) bool {
 		errors.Is(err, errIdentity) || errors.Is(err, errFrame) || errors.Is(err, errCommand)
 }
 
-// once1 tries once.
-func (c *client) once1(ctx context.Context, network, address string, identity []byte, k *kind) error {
+// try connects once and does the handshake.
+func (c *client) try(ctx context.Context, network, address string, identity []byte, k *kind) error {
 	ctx, cancel := context.WithTimeout(ctx, c.opts.Handshake)
 	defer cancel()
 	conn, err := new(net.Dialer).DialContext(ctx, network, address)

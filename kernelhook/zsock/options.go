@@ -41,8 +41,9 @@ type Options struct {
 	// OnDrop, if set, is told how many messages an XPub has just dropped
 	// for one slow subscriber.
 	OnDrop func(n int)
-	// OnClose, if set, is told why a connection ended: io.EOF when the peer
-	// closed it between two messages. Errors hold no bytes of a message.
+	// OnClose, if set, is told why a connection of a listening socket ended:
+	// io.EOF when the peer closed it between two messages. The error holds no
+	// bytes of a message.
 	OnClose func(err error)
 }
 

@@ -53,9 +53,11 @@ func (e *encoded) encode(frames [][]byte) {
 	e.scratch, e.size = s, e.size+len(s)
 }
 
-// reset makes e ready for another message; it keeps no frame alive.
+// reset makes e ready for another message; it keeps no frame alive, and no copy
+// of a short one, which may be the value of a secret.
 func (e *encoded) reset() {
 	clear(e.pieces)
+	clear(e.scratch)
 	if cap(e.scratch) > keepLen {
 		e.scratch = nil
 	}

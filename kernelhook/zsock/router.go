@@ -57,8 +57,10 @@ func (r *Router) read(p *peer) error {
 			return err
 		}
 		p.heard = true
+		m := b.message(p.id)
+		m.Trusted = p.isTrusted()
 		select {
-		case r.in <- b.message(p.id):
+		case r.in <- m:
 		case <-r.done:
 			return ErrClosed
 		}
@@ -111,7 +113,7 @@ func (r *Router) Send(peer []byte, frames [][]byte) error {
 var errNoFrames = errors.New("zsock: a message has at least one frame")
 
 // Trust lets the peer send messages up to Options.MaxMessage, from the next
-// frame on. Call it after the first valid signature.
+// frame on. Call it for a message that is not Trusted and has a valid signature.
 func (r *Router) Trust(peer []byte) {
 	if p := r.peer(peer); p != nil {
 		p.trusted()

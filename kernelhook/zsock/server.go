@@ -55,9 +55,9 @@ func (s *server) accept() {
 		case errors.Is(err, net.ErrClosed):
 			return
 		default:
-			// Out of descriptors, most likely. A half-open connection may hold one.
+			// Out of descriptors, most likely. A silent connection may hold one.
 			s.mu.Lock()
-			s.evict()
+			s.evict(func(p *peer) bool { return !p.established })
 			s.mu.Unlock()
 			select {
 			case <-s.done:
@@ -72,7 +72,7 @@ func (s *server) accept() {
 func (s *server) add(conn net.Conn) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.closed || len(s.peers) >= s.o.MaxPeers && !s.evict() {
+	if s.closed || !s.makeRoom() {
 		_ = conn.Close()
 		s.o.OnClose(errEvicted)
 		return
@@ -82,13 +82,18 @@ func (s *server) add(conn net.Conn) {
 	s.wg.Go(func() { s.serve(p) })
 }
 
-// evict closes the connection that is longest in its handshake, or else the
-// oldest one that is not trusted; mu is held. It reports whether there was one.
-func (s *server) evict() bool {
-	i := slices.IndexFunc(s.peers, func(p *peer) bool { return !p.established })
-	if i < 0 {
-		i = slices.IndexFunc(s.peers, func(p *peer) bool { return !p.isTrusted() })
-	}
+// makeRoom keeps to Options.MaxPeers and reports whether one more may come; mu
+// is held. Whoever is silent goes first, then who has not shown the key.
+func (s *server) makeRoom() bool {
+	return len(s.peers) < s.o.MaxPeers ||
+		s.evict(func(p *peer) bool { return !p.established }) ||
+		s.evict(func(p *peer) bool { return !p.isTrusted() })
+}
+
+// evict closes the oldest connection for which may is true and reports whether
+// there was one; mu is held.
+func (s *server) evict(may func(*peer) bool) bool {
+	i := slices.IndexFunc(s.peers, may)
 	if i < 0 {
 		return false
 	}

@@ -343,8 +343,19 @@ func TestTrust(t *testing.T) {
 	m := recv(t, r)
 	wantFrames(t, m.Frames, "signed")
 	r.Trust(m.Peer)
-	if m := recv(t, r); len(m.Frames) != 1 || !bytes.Equal(m.Frames[0], long) {
+	long1 := recv(t, r)
+	if len(long1.Frames) != 1 || !bytes.Equal(long1.Frames[0], long) {
 		t.Error("the long message is not what was sent")
+	}
+	again := dialDealer(t, r.Endpoint(), "honest")
+	if err := again.Send(frames("signed")); err != nil {
+		t.Fatal(err)
+	}
+	if cause := <-causes; !errors.Is(cause, errReplaced) {
+		t.Errorf("the first connection ended with %v", cause)
+	}
+	if other := recv(t, r); m.Trusted || !long1.Trusted || other.Trusted {
+		t.Errorf("trusted: %v before Trust, %v after it, %v on a new connection", m.Trusted, long1.Trusted, other.Trusted)
 	}
 
 	stranger := dialRaw(t, r.Endpoint()).shake("DEALER", "stranger")
@@ -480,7 +491,7 @@ func TestCloseEndsGoroutines(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, c := range []io.Closer{r, x, d, s, r, d} {
+	for _, c := range []io.Closer{d, s, r, x, d, r} {
 		if err := c.Close(); err != nil {
 			t.Error(err)
 		}
@@ -501,7 +512,7 @@ func TestCloseEndsGoroutines(t *testing.T) {
 
 // TestLinger: what was queued before Close still arrives.
 func TestLinger(t *testing.T) {
-	r := listenRouter(t, "tcp://127.0.0.1:0", Options{Linger: 20 * time.Second})
+	r := listenRouter(t, "tcp://127.0.0.1:0", Options{Linger: 20 * time.Second, Queue: 1 << 20}) // less than the message
 	c := dialRaw(t, r.Endpoint()).shake("DEALER", "").write(wire([]byte("hello")))
 	want := wire(make([]byte, 20<<20))
 	if err := r.Send(recv(t, r).Peer, [][]byte{make([]byte, 20<<20)}); err != nil {

@@ -3,7 +3,13 @@ package zsock
 import (
 	"bytes"
 	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
 	"path/filepath"
+	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -168,4 +174,210 @@ func TestEcho(t *testing.T) {
 		t.Fatal(err)
 	}
 	wantFrames(t, recv(t, d).Frames, "", "ping")
+}
+
+// TestConcurrentSend: messages of many senders arrive whole, in the order of
+// each sender.
+func TestConcurrentSend(t *testing.T) {
+	const senders, count = 4, 150
+	r := listenRouter(t, "tcp://127.0.0.1:0", Options{})
+	d := dialDealer(t, r.Endpoint(), "d")
+	if err := d.Send(frames("hello")); err != nil {
+		t.Fatal(err)
+	}
+	peer := recv(t, r).Peer
+	r.Trust(peer)
+	send := func(to func([][]byte) error, sender byte) {
+		for i := range count {
+			body := bytes.Repeat([]byte{sender}, i*i)
+			if err := to([][]byte{{sender}, fmt.Append(nil, i), body, body}); err != nil {
+				t.Error(err)
+				return
+			}
+		}
+	}
+	check := func(from receiver) {
+		next := map[byte]int{}
+		for range senders * count {
+			m := recv(t, from)
+			sender := m.Frames[0][0]
+			i := next[sender]
+			next[sender]++
+			body := bytes.Repeat([]byte{sender}, i*i)
+			if len(m.Frames) != 4 || string(m.Frames[1]) != fmt.Sprint(i) || !bytes.Equal(m.Frames[2], body) || !bytes.Equal(m.Frames[3], body) {
+				t.Fatalf("message %d of sender %d is not what was sent", i, sender)
+			}
+			m.Release()
+		}
+	}
+	for sender := range senders {
+		go send(d.Send, byte(sender))
+		go send(func(f [][]byte) error { return r.Send(peer, f) }, byte(sender))
+	}
+	check(r)
+	check(d)
+}
+
+// TestDealerWaits: Send holds no more than Options.Queue and one message, and
+// Close ends a Send that waits.
+func TestDealerWaits(t *testing.T) {
+	const limit, size, count = 1 << 20, 100_000, 400
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	kernel := make(chan net.Conn, 1)
+	go func() {
+		conn, err := ln.Accept()
+		if err == nil {
+			_, _ = conn.Write(append([]byte(greeting), appendReady(nil, ready{socketType: "ROUTER"})...))
+		}
+		kernel <- conn
+	}()
+	d, err := DialDealer(testContext(t), "tcp://"+ln.Addr().String(), nil, Options{Queue: limit, Linger: -1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	conn := <-kernel
+	defer conn.Close()
+	sent := make(chan error)
+	message := [][]byte{make([]byte, size)}
+	go func() {
+		for range count {
+			if err := d.Send(message); err != nil {
+				t.Error(err)
+			}
+		}
+		var err error
+		for err == nil { // until Close
+			err = d.Send(message)
+		}
+		sent <- err
+	}()
+	whole := len(greeting) + len(appendReady(nil, ready{socketType: "DEALER"})) + count*len(wire(message...))
+	buf := make([]byte, 64<<10)
+	for got := 0; got < whole; {
+		n, err := conn.Read(buf)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got += n
+		d.out.mu.Lock()
+		if d.out.bytes > limit+size+2*itemOverhead {
+			t.Errorf("%d bytes wait", d.out.bytes)
+		}
+		d.out.mu.Unlock()
+	}
+	if err := d.Close(); err != nil {
+		t.Error(err)
+	}
+	if err := <-sent; !errors.Is(err, ErrClosed) {
+		t.Errorf("Send after Close: %v", err)
+	}
+}
+
+// TestRelease: a second Release does not give away what another message has.
+func TestRelease(t *testing.T) {
+	var p pool
+	fill := func(text string) Message {
+		b := p.get(0)
+		b.data = append(b.data, text...)
+		b.add(nil)
+		return b.message(nil)
+	}
+	first := fill("first")
+	again := first
+	first.Release()
+	second := fill("second")
+	again.Release()
+	third := fill("third!")
+	wantFrames(t, second.Frames, "second")
+	wantFrames(t, third.Frames, "third!")
+	first.Release()
+	(&Message{}).Release()
+}
+
+// TestQueueKeepsCopies: what Send queued does not change with the caller's bytes.
+func TestQueueKeepsCopies(t *testing.T) {
+	here, there := net.Pipe() // takes nothing that nobody reads
+	var wg sync.WaitGroup
+	q := newQueue(here, 1<<20, cutOff, &wg)
+	var want []byte
+	for i := range 5 {
+		f := [][]byte{bytes.Repeat([]byte{'a' + byte(i)}, 100), bytes.Repeat([]byte{'A' + byte(i)}, 2*inlineLen)}
+		want = append(want, wire(f...)...)
+		var e encoded
+		e.encode(f)
+		if _, err := q.send(&e); err != nil {
+			t.Fatal(err)
+		}
+		e.reset()
+		clear(f[0])
+		clear(f[1])
+	}
+	got := make([]byte, len(want))
+	if _, err := io.ReadFull(there, got); err != nil || !bytes.Equal(got, want) {
+		t.Errorf("what was written is not what was sent: %v", err)
+	}
+	_ = q.shut(ErrClosed)
+	wg.Wait()
+}
+
+// TestAcceptErrors: the accept loop lives through an error of the system.
+func TestAcceptErrors(t *testing.T) {
+	ln := &faultyListener{errs: []error{errors.New("too many open files"), net.ErrClosed}}
+	s := server{ln: ln, done: make(chan struct{})}
+	s.accept()
+	if len(ln.errs) != 0 {
+		t.Errorf("%d calls of Accept are missing", len(ln.errs))
+	}
+}
+
+type faultyListener struct {
+	net.Listener
+	errs []error
+}
+
+func (l *faultyListener) Accept() (net.Conn, error) {
+	err := l.errs[0]
+	l.errs = l.errs[1:]
+	return nil, err
+}
+
+// FuzzFifo: a fifo does what a plain slice does.
+func FuzzFifo(f *testing.F) {
+	f.Add(bytes.Repeat([]byte{0, 0, 1}, 200))
+	f.Add([]byte{0, 0, 0, 2, 1, 0, 5, 1, 1})
+	f.Fuzz(func(t *testing.T, ops []byte) {
+		var got fifo[int]
+		var want []int
+		for i, op := range ops {
+			switch {
+			case op%3 == 0:
+				got.push(i)
+				want = append(want, i)
+			case len(want) == 0:
+			case op%3 == 1:
+				if v := got.pop(); v != want[0] {
+					t.Fatalf("pop = %d, want %d", v, want[0])
+				}
+				want = want[1:]
+			default:
+				at := int(op) % len(want)
+				if v := got.remove(at); v != want[at] {
+					t.Fatalf("remove(%d) = %d, want %d", at, v, want[at])
+				}
+				want = slices.Delete(want, at, at+1)
+			}
+			if got.len() != len(want) {
+				t.Fatalf("len = %d, want %d", got.len(), len(want))
+			}
+		}
+		for i := range want {
+			if *got.at(i) != want[i] {
+				t.Fatalf("at(%d) = %d, want %d", i, *got.at(i), want[i])
+			}
+		}
+	})
 }
