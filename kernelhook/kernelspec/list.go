@@ -193,7 +193,7 @@ func newSpec(name, dir string, raw []byte) Spec {
 	}
 	f, err := parse(src)
 	if err != nil {
-		s.Problem = fmt.Sprintf("read %s: %v", s.File, err)
+		s.Problem = fmt.Sprintf("its kernel.json: %v", err)
 		return s
 	}
 	s.Display, s.Language, s.Provisioner = f.display, f.language, f.provisioner
