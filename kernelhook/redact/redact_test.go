@@ -260,11 +260,11 @@ func TestStageFlush(t *testing.T) {
 			r.message("stream", "p", streamContent("stdout", v[:9])),
 			r.message("stream", "q", streamContent("stdout", v[:8])),
 		})
-		s.Flush("nobody's")
+		s.Flush(r.message("execute_reply", "nobody's", `{}`))
 		if len(*sent) != 0 {
 			t.Errorf("another request's reply sent %q", texts(*sent))
 		}
-		s.Flush("p")
+		s.Flush(r.message("input_request", "p", `{}`))
 		if got := texts(*sent); !slices.Equal(got, []string{v[:9]}) {
 			t.Errorf("sent %q", got)
 		}

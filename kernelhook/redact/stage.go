@@ -279,17 +279,18 @@ func (s *Stage) release(n int) {
 	s.drain()
 }
 
-// Flush sends on all messages that the request with this msg_id still has
-// here, so that a message of another channel does not overtake them.
-func (s *Stage) Flush(parent string) {
+// Flush sends on all messages that the request of reply, a message of another
+// channel, still has here, so that it does not overtake them.
+func (s *Stage) Flush(reply wire.Message) {
 	if s.holding.Load() == 0 {
 		return
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	parent, _ := wire.ScanHeader(reply.Parent())
 	last := -1
 	for i, w := range s.queue {
-		if h, _ := wire.ScanHeader(w.doc.m.Parent()); h.MsgID == parent {
+		if h, _ := wire.ScanHeader(w.doc.m.Parent()); h.MsgID == parent.MsgID {
 			last = i
 		}
 	}

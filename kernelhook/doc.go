@@ -1,0 +1,22 @@
+// Package kernelhook runs a Jupyter kernel with nbhush in the middle: the
+// kernel has its secrets, and its clients never see a value.
+//
+//	Jupyter ── starts ──> Run ──────────── starts ──> the real kernel
+//	            │          │                             │  NAME=value, NBHUSH_ENDPOINT, NBHUSH_TOKEN
+//	  connection file      │   a connection file of its own: same key, ipc in a 0700 directory
+//	            │          │                             │
+//	clients ────┴── proxy.Front ── proxy ── redact ──────┤  five channels
+//	server's log <──────── redact.Copy ──────────────────┤  stdout, stderr
+//	                       inject.Server <── get(NAME) ──┘
+//	                            │
+//	                            └── link ── Agent: policy, values, matching
+//
+// The kernel stays in the hook's process group, so that what Jupyter does to
+// the group reaches it; it dies with the hook, and the hook ends as it ended.
+// On Linux the hook adopts what the kernel leaves behind when it forks twice,
+// so that every process of a kernel descends from its hook.
+//
+// What cannot be searched because the agent is away is withheld, with a line
+// that says so. Only a kernel that never got a value, and whose agent was never
+// there, shows everything: there nbhush has not promised anything yet.
+package kernelhook

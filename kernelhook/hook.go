@@ -1,0 +1,212 @@
+package kernelhook
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/nbhush/nbhush/agent/api"
+	"github.com/nbhush/nbhush/kernelhook/inject"
+	"github.com/nbhush/nbhush/kernelhook/proxy"
+	"github.com/nbhush/nbhush/kernelhook/redact"
+	"github.com/nbhush/nbhush/kernelhook/wire"
+)
+
+// Options say what to run.
+type Options struct {
+	ConnectionFile string    // what Jupyter wrote for its clients
+	Argv           []string  // the real kernel, with ConnectionFile in it
+	RunDir         string    // home.Home.Run: where the private directory is made
+	Env            []string  // what the kernel's environment is made from; this process's if nil
+	Dir            string    // working directory, absolute; this process's if empty
+	Stdout, Stderr io.Writer // for the kernel's own output, without values; this process's if nil
+
+	// Connect connects to the agent, starting it if need be. It is called
+	// again when the connection was lost.
+	Connect func(ctx context.Context) (Agent, error)
+}
+
+// exit is how the kernel ended.
+type exit struct {
+	code   int       // 128 + the signal's number if there is a signal
+	signal os.Signal // that ended it, or nil
+}
+
+// How long the hook outlives its kernel to deliver what it said last.
+const (
+	lastMessages = 2 * time.Second
+	lastOutput   = 300 * time.Millisecond
+)
+
+// Run runs a kernel until it ends and returns its exit code. It changes this
+// process: signals, limits, who may look into it. If a signal ended the kernel,
+// Run ends this process by the same one, so that Jupyter sees what it would
+// have seen. An error says why no kernel could be run.
+func Run(ctx context.Context, o Options) (code int, err error) {
+	e, err := run(ctx, o)
+	if err == nil && e.signal != nil {
+		raise(e.signal)
+	}
+	return e.code, err
+}
+
+func run(ctx context.Context, o Options) (exit, error) {
+	if len(o.Argv) == 0 {
+		return exit{}, errors.New("no kernel to run")
+	}
+	h := &hook{Options: o}
+	if err := h.setDefaults(); err != nil {
+		return exit{}, err
+	}
+	signals := h.catch()
+	defer signal.Stop(signals)
+	tuneMemory()
+	if err := harden(); err != nil {
+		h.warn(fmt.Errorf("protect this process: %w", err))
+	}
+	c, err := readConnection(o.ConnectionFile)
+	if err != nil {
+		return exit{}, err
+	}
+	if c.Curve != "" {
+		h.warn(&api.Error{Code: api.CodeVersion, Message: "the kernel runs without nbhush: its connection is encrypted with CURVE",
+			Mend: `set transport_encryption to "disabled" in Jupyter's configuration`})
+		return h.bare(signals)
+	}
+	return h.run(ctx, c, signals)
+}
+
+// hook is one run.
+type hook struct {
+	Options
+	link *link
+}
+
+func (h *hook) setDefaults() (err error) {
+	if h.Env == nil {
+		h.Env = os.Environ()
+	}
+	if h.Stdout == nil {
+		h.Stdout = os.Stdout
+	}
+	if h.Stderr == nil {
+		h.Stderr = os.Stderr
+	}
+	if h.Dir == "" {
+		if h.Dir, err = os.Getwd(); err != nil {
+			return fmt.Errorf("working directory of the kernel: %w", err)
+		}
+	}
+	return nil
+}
+
+// warn writes one line to the server's log.
+func (h *hook) warn(err error) { _, _ = fmt.Fprintln(h.Stderr, line(err)) }
+
+// line returns an error and what mends it in one line.
+func line(err error) string {
+	s := "nbhush: " + err.Error()
+	var hint interface{ Hint() string }
+	if errors.As(err, &hint) && hint.Hint() != "" {
+		s += "; " + hint.Hint()
+	}
+	return strings.ReplaceAll(s, "\n", " ")
+}
+
+func (h *hook) catch() chan os.Signal {
+	signals := make(chan os.Signal, 16)
+	signal.Notify(signals, append(slices.Clone(absorbed), forwarded...)...)
+	return signals
+}
+
+// bare runs the kernel with nobody in the middle.
+func (h *hook) bare(signals chan os.Signal) (exit, error) {
+	cmd := exec.Command(h.Argv[0], h.Argv[1:]...)
+	cmd.Env, cmd.Stdin, cmd.Stdout, cmd.Stderr = h.Env, os.Stdin, h.Stdout, h.Stderr
+	wait, err := startChild(cmd)
+	if err != nil {
+		return exit{}, fmt.Errorf("start the kernel: %w", err)
+	}
+	go forward(signals, cmd.Process)
+	return exited(cmd, wait())
+}
+
+func (h *hook) run(ctx context.Context, c *connection, signals chan os.Signal) (_ exit, err error) {
+	signer, err := wire.NewSigner(c.Scheme, []byte(c.Key))
+	if err != nil {
+		return exit{}, err
+	}
+	dir, err := makeDir(h.RunDir)
+	if err != nil {
+		return exit{}, err
+	}
+	defer func() { err = errors.Join(err, dir.Close()) }()
+	front, err := proxy.Listen(c.endpoints())
+	if err != nil {
+		return exit{}, err
+	}
+	closeFront := sync.OnceValue(front.Close)
+	defer func() { _ = closeFront() }()
+	behind := c.behind(dir.path)
+	file := filepath.Join(dir.path, filepath.Base(h.ConnectionFile))
+	if err := behind.write(file); err != nil {
+		return exit{}, err
+	}
+	h.link = newLink(h.Connect, h.kernel())
+	defer func() { _ = h.link.Close() }()
+	grant, notice := h.register(ctx)
+
+	token := rand.Text()
+	endpoint := "ipc://" + filepath.Join(dir.path, "get")
+	server, err := inject.Listen(endpoint, token, h.link)
+	if err != nil {
+		return exit{}, err
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	go server.Serve(ctx)
+	defer func() { _ = server.Close() }()
+
+	redactor := &redact.Redactor{Finder: h.link, Signer: signer}
+	argv := redirect(h.Argv, h.ConnectionFile, file)
+	k, err := h.start(ctx, argv, environ(h.Env, grant, endpoint, token), redactor)
+	wipe(grant)
+	if err != nil {
+		return exit{}, fmt.Errorf("start the kernel: %w", err)
+	}
+	go forward(signals, k.cmd.Process)
+	go dieWith(h.Env, k.cmd.Process)
+
+	p := &proxy.Proxy{
+		Front: front, Signer: signer, Redactor: redactor, Bootstrap: inject.Bootstrap, Notice: notice,
+		Burst: (&burst{}).carried, Ended: k.ended,
+	}
+	carried := make(chan error, 1)
+	go func() { carried <- p.Run(ctx, behind.endpoints()) }()
+	e, err := k.wait()
+	select { // what the kernel said last is still on its way
+	case <-carried:
+	case <-time.After(lastMessages):
+	}
+	cancel()
+	return e, errors.Join(err, closeFront())
+}
+
+// kernel says to the agent what is about to run.
+func (h *hook) kernel() api.Kernel {
+	k := api.Kernel{API: api.Version, Dir: h.Dir, Argv0: h.Argv[0]}
+	if name := lookup(h.Env, "JPY_SESSION_NAME"); filepath.Ext(name) == ".ipynb" {
+		k.Notebook = name
+	}
+	return k
+}

@@ -1,0 +1,71 @@
+package inject
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+
+	"github.com/go-zeromq/zmq4"
+
+	"github.com/nbhush/nbhush/agent/api"
+	"github.com/nbhush/nbhush/agent/secret"
+)
+
+// Ask asks the endpoint of the kernel that this process runs in for the values
+// of names, in their order. Its errors are those of the agent, *api.Error, or
+// say that the endpoint did not answer. The values are the caller's to wipe.
+func Ask(ctx context.Context, endpoint, token string, names []string) ([]secret.Value, error) {
+	frames := [][]byte{[]byte(Version), []byte(token), []byte("get")}
+	for _, n := range names {
+		frames = append(frames, []byte(n))
+	}
+	reply, err := roundTrip(ctx, endpoint, frames)
+	if err != nil {
+		return nil, &api.Error{Code: api.CodeAway, Message: fmt.Sprintf("the kernel's endpoint does not answer: %v", err),
+			Mend: "restart the kernel; if it was not started behind nbhush, run: nbhush jupyter status"}
+	}
+	if len(reply) == 2 && string(reply[0]) == "error" {
+		e := new(api.Error)
+		if err := json.Unmarshal(reply[1], e); err != nil {
+			return nil, fmt.Errorf("read the kernel's endpoint: %w", err)
+		}
+		return nil, e
+	}
+	if len(reply) != len(names)+1 || string(reply[0]) != "ok" {
+		return nil, &api.Error{Code: api.CodeVersion, Message: "the kernel's endpoint speaks another protocol than " + Version,
+			Mend: "restart the kernel, so that both sides are of one version"}
+	}
+	values := make([]secret.Value, len(names))
+	for i, v := range reply[1:] {
+		values[i] = secret.New(v)
+	}
+	return values, nil
+}
+
+func roundTrip(ctx context.Context, endpoint string, frames [][]byte) ([][]byte, error) {
+	req := zmq4.NewReq(ctx, zmq4.WithDialerMaxRetries(2))
+	defer func() { _ = req.Close() }()
+	type answer struct {
+		frames [][]byte
+		err    error
+	}
+	done := make(chan answer, 1) // zmq4 heeds ctx in Dial only before it connects
+	go func() {
+		if err := req.Dial(endpoint); err != nil {
+			done <- answer{err: err}
+			return
+		}
+		if err := req.SendMulti(zmq4.NewMsgFrom(frames...)); err != nil {
+			done <- answer{err: err}
+			return
+		}
+		m, err := req.Recv()
+		done <- answer{m.Frames, err}
+	}()
+	select {
+	case a := <-done:
+		return a.frames, a.err
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}

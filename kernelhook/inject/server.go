@@ -1,0 +1,169 @@
+package inject
+
+import (
+	"bytes"
+	"context"
+	"crypto/subtle"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/nbhush/nbhush/agent/api"
+	"github.com/nbhush/nbhush/agent/secret"
+	"github.com/nbhush/nbhush/kernelhook/zsock"
+)
+
+// Version is the first frame of a request, and the version of the protocol.
+const Version = "nbhush/1"
+
+const (
+	maxRequest = 64 << 10         // bytes of one request
+	maxNames   = 256              // names in one request
+	maxAsking  = 64               // requests that wait for the Source at once
+	patience   = 60 * time.Second // for one request, by when the asker has gone
+)
+
+// Source says what a kernel may have. Its errors are *api.Error or become one.
+type Source interface {
+	Get(ctx context.Context, name string) (secret.Value, error)
+	Names(ctx context.Context) ([]string, error)
+}
+
+// Server is an endpoint that kernels ask.
+type Server struct {
+	router *zsock.Router
+	token  []byte
+	source Source
+	asking chan struct{}
+	wg     sync.WaitGroup
+}
+
+// Listen makes endpoint, an ipc:// path in a directory that only this user can
+// enter, and answers nobody before Serve is called.
+func Listen(endpoint, token string, source Source) (*Server, error) {
+	r, err := zsock.ListenRouter(endpoint, zsock.Options{MaxUntrusted: maxRequest, MaxMessage: maxRequest})
+	if err != nil {
+		return nil, fmt.Errorf("endpoint for requests of the kernel: %w", err)
+	}
+	return &Server{router: r, token: []byte(token), source: source, asking: make(chan struct{}, maxAsking)}, nil
+}
+
+// Serve answers until ctx ends or Close.
+func (s *Server) Serve(ctx context.Context) {
+	for {
+		m, err := s.router.Recv(ctx)
+		if err != nil {
+			break
+		}
+		select {
+		case s.asking <- struct{}{}:
+		case <-ctx.Done():
+			continue
+		}
+		s.wg.Go(func() {
+			defer func() { <-s.asking }()
+			s.answer(ctx, &m)
+		})
+	}
+	s.wg.Wait()
+}
+
+// Close ends the endpoint.
+func (s *Server) Close() error { return s.router.Close() }
+
+func (s *Server) answer(ctx context.Context, m *zsock.Message) {
+	defer m.Release()
+	at := envelope(m.Frames)
+	if at < 0 {
+		return // not from a REQ, which could not read an answer either
+	}
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	parts, values, err := s.ask(ctx, m.Frames[at:])
+	if err != nil {
+		parts = [][]byte{[]byte("error"), encodeError(err)}
+	}
+	_ = s.router.Send(m.Peer, append(m.Frames[:at:at], parts...)) // an asker that is gone needs no answer
+	for _, v := range values {
+		v.Wipe()
+	}
+}
+
+// envelope returns the length of the frames up to the first empty one, which a
+// reply has to repeat (RFC 28 of zeromq), or -1.
+func envelope(frames [][]byte) int {
+	for i, f := range frames {
+		if len(f) == 0 {
+			return i + 1
+		}
+	}
+	return -1
+}
+
+// ask returns the frames of the reply, and the values in them for the caller to wipe.
+func (s *Server) ask(ctx context.Context, request [][]byte) ([][]byte, []secret.Value, error) {
+	if len(request) < 3 || !bytes.Equal(request[0], []byte(Version)) {
+		return nil, nil, &api.Error{Code: api.CodeVersion, Message: "the request is not one of " + Version,
+			Mend: "restart the kernel, so that both sides are of one version"}
+	}
+	if subtle.ConstantTimeCompare(request[1], s.token) != 1 {
+		return nil, nil, &api.Error{Code: api.CodeDenied, Message: "the token is not this kernel's",
+			Mend: "ask from a cell of the kernel itself; after a fork, keep NBHUSH_TOKEN in the environment"}
+	}
+	names := request[3:]
+	switch {
+	case string(request[2]) == "names":
+		return s.names(ctx)
+	case string(request[2]) != "get" || len(names) == 0 || len(names) > maxNames:
+		return nil, nil, &api.Error{Code: api.CodeBadInput, Message: "the request names no secret, or too many"}
+	}
+	reply := [][]byte{[]byte("ok")}
+	var values []secret.Value
+	for _, n := range names {
+		name, err := secret.ParseName(string(n))
+		if err != nil {
+			return nil, values, err
+		}
+		v, err := s.source.Get(ctx, string(name))
+		if err != nil {
+			return nil, values, err
+		}
+		values = append(values, v)
+		reply = append(reply, v.Reveal())
+	}
+	return reply, values, nil
+}
+
+func (s *Server) names(ctx context.Context) ([][]byte, []secret.Value, error) {
+	names, err := s.source.Names(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	reply := [][]byte{[]byte("ok")}
+	for _, n := range names {
+		reply = append(reply, []byte(n))
+	}
+	return reply, nil, nil
+}
+
+// encodeError returns err as the JSON of an api.Error, with its hint.
+func encodeError(err error) []byte {
+	var e *api.Error
+	if !errors.As(err, &e) {
+		e = &api.Error{Code: api.CodeInternal, Message: err.Error()}
+		var name *secret.NameError
+		if errors.As(err, &name) {
+			e.Code, e.Mend = api.CodeBadInput, name.Hint()
+		}
+		if errors.Is(err, context.DeadlineExceeded) {
+			e = &api.Error{Code: api.CodeAway, Message: "the agent did not answer in time", Mend: "look at it with: nbhush agent status"}
+		}
+	}
+	b, err := json.Marshal(e)
+	if err != nil {
+		return []byte(`{"code":"internal","message":"the error cannot be told"}`)
+	}
+	return b
+}

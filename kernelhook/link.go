@@ -1,0 +1,263 @@
+package kernelhook
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/nbhush/nbhush/agent/api"
+	"github.com/nbhush/nbhush/agent/match"
+	"github.com/nbhush/nbhush/agent/secret"
+)
+
+// Agent is what the hook needs of a connection to the agent. Its errors are
+// *api.Error, of code away when the connection is of no use any more. It is
+// safe for concurrent use.
+type Agent interface {
+	match.Finder
+	RegisterKernel(ctx context.Context, k api.Kernel) (api.Grant, error)
+	Get(ctx context.Context, name string) (secret.Value, error)
+	Names(ctx context.Context) ([]string, error)
+	Close() error
+}
+
+const (
+	startPatience = time.Second           // for the agent, when a kernel starts
+	patience      = 2 * time.Second       // for text to be searched while the agent is away
+	firstPause    = 50 * time.Millisecond // between attempts to reach it
+	lastPause     = 10 * time.Second      // the same, after many attempts
+)
+
+// link keeps the connection to the agent: it connects again whenever the agent
+// went away, and says what is to be done with text that nobody could search.
+// It is safe for concurrent use.
+type link struct {
+	connect func(context.Context) (Agent, error)
+	kernel  api.Kernel
+
+	mu       sync.Mutex
+	agent    Agent
+	err      error         // why there is no agent
+	changed  chan struct{} // closed when agent or err changes
+	mending  bool
+	promised bool // a value was served, or text was searched: nothing goes out unsearched any more
+	closed   bool
+}
+
+func newLink(connect func(context.Context) (Agent, error), kernel api.Kernel) *link {
+	return &link{connect: connect, kernel: kernel, changed: make(chan struct{})}
+}
+
+// start connects for the first time and returns what the kernel may have. On
+// an error the link goes on trying.
+func (l *link) start(ctx context.Context) (api.Grant, error) {
+	ctx, cancel := context.WithTimeout(ctx, startPatience)
+	defer cancel()
+	grant, err := l.dial(ctx)
+	if err != nil {
+		l.mend()
+		return api.Grant{}, err
+	}
+	return grant, nil
+}
+
+// dial connects and registers the kernel.
+func (l *link) dial(ctx context.Context) (api.Grant, error) {
+	a, err := l.connect(ctx)
+	var grant api.Grant
+	if err == nil {
+		if grant, err = a.RegisterKernel(ctx, l.kernel); err != nil {
+			_ = a.Close()
+		}
+	}
+	if err != nil {
+		err = asAway(err)
+		a = nil
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.closed && a != nil {
+		_ = a.Close()
+		return grant, context.Canceled
+	}
+	l.agent, l.err = a, err
+	if len(grant.Values) > 0 {
+		l.promised = true
+	}
+	close(l.changed)
+	l.changed = make(chan struct{})
+	return grant, err
+}
+
+// mend tries to connect until it can, in the background.
+func (l *link) mend() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.mending || l.closed {
+		return
+	}
+	l.mending = true
+	go func() {
+		for pause := firstPause; ; pause = min(2*pause, lastPause) {
+			ctx, cancel := context.WithTimeout(context.Background(), startPatience)
+			grant, err := l.dial(ctx)
+			cancel()
+			wipe(grant) // the kernel has its environment already
+			l.mu.Lock()
+			if err == nil || l.closed {
+				l.mending = false
+				l.mu.Unlock()
+				return
+			}
+			l.mu.Unlock()
+			time.Sleep(pause)
+		}
+	}()
+}
+
+// current returns the connection. While there is none it waits for one as
+// long as wait says.
+func (l *link) current(ctx context.Context, wait <-chan time.Time) (Agent, error) {
+	for {
+		l.mu.Lock()
+		a, err, changed := l.agent, l.err, l.changed
+		l.mu.Unlock()
+		if a != nil {
+			return a, nil
+		}
+		l.mend()
+		select {
+		case <-changed:
+		case <-wait:
+			if err == nil {
+				err = asAway(context.DeadlineExceeded)
+			}
+			return nil, err
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+}
+
+// lost forgets a connection that is of no use any more.
+func (l *link) lost(a Agent, err error) {
+	l.mu.Lock()
+	if l.agent == a {
+		l.agent, l.err = nil, err
+		_ = a.Close()
+	}
+	l.mu.Unlock()
+	l.mend()
+}
+
+// use runs f with a connection, again with a new one if it was lost.
+func (l *link) use(ctx context.Context, wait <-chan time.Time, f func(Agent) error) error {
+	for {
+		a, err := l.current(ctx, wait)
+		if err != nil {
+			return err
+		}
+		err = f(a)
+		if err == nil || ctx.Err() != nil || !isAway(err) {
+			return err
+		}
+		l.lost(a, err)
+	}
+}
+
+// Find searches text. If nobody can, it returns an error, or, as long as
+// nothing is promised, that nothing was found.
+func (l *link) Find(ctx context.Context, text []byte) (match.Result, error) {
+	var res match.Result
+	l.mu.Lock()
+	a, down, promised := l.agent, l.err, l.promised
+	l.mu.Unlock()
+	if a == nil && !promised {
+		return res, nil
+	}
+	wait := make(<-chan time.Time)
+	if a == nil && down != nil {
+		wait = expired() // it was waited for already
+	} else {
+		timer := time.NewTimer(patience)
+		defer timer.Stop()
+		wait = timer.C
+	}
+	err := l.use(ctx, wait, func(a Agent) (err error) {
+		res, err = a.Find(ctx, text)
+		return err
+	})
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if err == nil {
+		l.promised = true
+		return res, nil
+	}
+	if !l.promised {
+		return match.Result{}, nil
+	}
+	return match.Result{}, err
+}
+
+// Get returns a value for the kernel, whom the agent knows.
+func (l *link) Get(ctx context.Context, name string) (secret.Value, error) {
+	var v secret.Value
+	err := l.use(ctx, time.After(patience), func(a Agent) (err error) {
+		v, err = a.Get(ctx, name)
+		return err
+	})
+	if err == nil {
+		l.mu.Lock()
+		l.promised = true
+		l.mu.Unlock()
+	}
+	return v, err
+}
+
+// Names returns the names that the kernel may have.
+func (l *link) Names(ctx context.Context) (names []string, err error) {
+	err = l.use(ctx, time.After(patience), func(a Agent) (err error) {
+		names, err = a.Names(ctx)
+		return err
+	})
+	return names, err
+}
+
+// Close ends the connection.
+func (l *link) Close() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.closed = true
+	if l.agent == nil {
+		return nil
+	}
+	return l.agent.Close()
+}
+
+func expired() <-chan time.Time {
+	c := make(chan time.Time)
+	close(c)
+	return c
+}
+
+// asAway returns err as it is if it is the agent's, otherwise as one of code away.
+func asAway(err error) error {
+	var e *api.Error
+	if errors.As(err, &e) {
+		return err
+	}
+	return &api.Error{Code: api.CodeAway, Message: "the agent cannot be reached: " + err.Error(), Mend: "start it with: nbhush agent start"}
+}
+
+func isAway(err error) bool {
+	var e *api.Error
+	return !errors.As(err, &e) || e.Code == api.CodeAway
+}
+
+// wipe overwrites the values of a grant.
+func wipe(g api.Grant) {
+	for _, v := range g.Values {
+		clear(v)
+	}
+}

@@ -1,0 +1,165 @@
+package proxy
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"sync"
+	"time"
+
+	"github.com/nbhush/nbhush/kernelhook/wire"
+	"github.com/nbhush/nbhush/kernelhook/zsock"
+)
+
+// A batch of iopub messages is redacted together: as many as wait, up to these.
+const (
+	maxBatch      = 256
+	maxBatchBytes = 1 << 20
+)
+
+// iopub is what the proxy knows of the kernel's iopub channel.
+type iopub struct {
+	mu      sync.Mutex
+	model   []byte   // header of the kernel's own iopub_welcome
+	waiting []topics // subscriptions from before it
+}
+
+// topics is what one client subscribed to.
+type topics struct{ peer, topic []byte }
+
+// publish sends a message to the subscribers.
+func (p *Proxy) publish(m wire.Message) { _ = p.Front.iopub.Send(m.Frames) }
+
+// publishAll carries iopub to the clients until the kernel's side ends.
+func (p *Proxy) publishAll(ctx context.Context) {
+	var batch []wire.Message
+	carried := 0
+	for {
+		if waits, _ := p.back.iopub.Waiting(); waits == 0 && carried > 0 {
+			if p.Burst != nil {
+				p.Burst(carried)
+			}
+			carried = 0
+		}
+		batch = batch[:0]
+		size := 0
+		for {
+			msg, err := p.back.iopub.Recv(ctx)
+			if err != nil {
+				p.stage.Push(ctx, batch)
+				return
+			}
+			size += msgSize(msg)
+			batch = p.heard(batch, msg)
+			if waits, _ := p.back.iopub.Waiting(); waits == 0 || len(batch) >= maxBatch || size >= maxBatchBytes {
+				break
+			}
+		}
+		carried += size
+		p.stage.Push(ctx, batch)
+		clear(batch)
+	}
+}
+
+func msgSize(msg zsock.Message) (n int) {
+	for _, f := range msg.Frames {
+		n += len(f)
+	}
+	return n
+}
+
+// heard adds to batch what of a message of the kernel is for the clients.
+func (p *Proxy) heard(batch []wire.Message, msg zsock.Message) []wire.Message {
+	m, err := wire.Parse(msg.Frames)
+	if err != nil {
+		return batch
+	}
+	p.own.once.Do(func() { close(p.own.heard) })
+	h, _ := wire.ScanHeader(m.Header())
+	if h.MsgType == "iopub_welcome" {
+		p.welcomed(m)
+		return batch
+	}
+	idle := h.MsgType == "status" && bytes.Contains(m.Content(), []byte(`"idle"`))
+	if p.own.mine(m.Parent(), idle) {
+		return batch
+	}
+	if idle && p.notice.text != "" {
+		parent, _ := wire.ScanHeader(m.Parent())
+		if header := p.notice.due(parent.MsgID); header != nil {
+			batch = append(batch, p.noticeMessage(m, header))
+		}
+	}
+	return append(batch, m)
+}
+
+// noticeMessage returns the notice as output of the request with this header.
+func (p *Proxy) noticeMessage(like wire.Message, parent []byte) wire.Message {
+	content := encode(map[string]any{"name": "stderr", "text": p.notice.text + "\n"})
+	return wire.New(p.Signer, [][]byte{[]byte("stream.stderr")}, newHeader(like.Header(), "stream"), parent, []byte("{}"), content, nil)
+}
+
+// newHeader returns a header for a message of the kernel's session, made after
+// one that the kernel wrote.
+func newHeader(like []byte, msgType string) []byte {
+	h := map[string]any{}
+	_ = json.Unmarshal(like, &h)
+	h["msg_id"] = rand.Text()
+	h["msg_type"] = msgType
+	h["date"] = time.Now().UTC().Format("2006-01-02T15:04:05.000000Z")
+	return encode(h)
+}
+
+// welcomed notes that the kernel is one that sends iopub_welcome (JEP 65), and
+// welcomes the clients that came before.
+func (p *Proxy) welcomed(m wire.Message) {
+	p.iopub.mu.Lock()
+	defer p.iopub.mu.Unlock()
+	p.iopub.model = append([]byte(nil), m.Header()...)
+	for _, t := range p.iopub.waiting {
+		p.sendWelcome(t)
+	}
+	p.iopub.waiting = nil
+}
+
+// welcome sends each client that subscribes the iopub_welcome that the kernel
+// would have sent it.
+func (p *Proxy) welcome(ctx context.Context) {
+	for {
+		select {
+		case s, ok := <-p.Front.iopub.Subscriptions():
+			if !ok {
+				return
+			}
+			if s.Cancel {
+				continue
+			}
+			p.subscribed(topics{s.Peer, s.Topic})
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+func (p *Proxy) subscribed(t topics) {
+	p.iopub.mu.Lock()
+	defer p.iopub.mu.Unlock()
+	if p.iopub.model != nil {
+		p.sendWelcome(t)
+	} else if len(p.iopub.waiting) < maxTrusted {
+		p.iopub.waiting = append(p.iopub.waiting, t)
+	}
+}
+
+// sendWelcome sends what ipykernel does: the topic, if there is one, is the
+// message's identity. p.iopub.mu is held.
+func (p *Proxy) sendWelcome(t topics) {
+	var identities [][]byte
+	if len(t.topic) > 0 {
+		identities = [][]byte{t.topic}
+	}
+	content := encode(map[string]any{"subscription": string(t.topic)})
+	m := wire.New(p.Signer, identities, newHeader(p.iopub.model, "iopub_welcome"), []byte("{}"), []byte("{}"), content, nil)
+	_ = p.Front.iopub.SendTo(t.peer, m.Frames)
+}
