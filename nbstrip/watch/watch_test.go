@@ -1,0 +1,351 @@
+package watch
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/nbhush/nbhush/agent/match"
+	"github.com/nbhush/nbhush/nbstrip"
+)
+
+// one finds one value, called CANARY, as it is, unless it is locked.
+type one struct {
+	value  string
+	locked *atomic.Bool
+}
+
+var errLocked = errors.New("agent is locked")
+
+func (o one) Find(_ context.Context, text []byte) (match.Result, error) {
+	var r match.Result
+	if o.locked != nil && o.locked.Load() {
+		return r, errLocked
+	}
+	for at := 0; ; {
+		i := bytes.Index(text[at:], []byte(o.value))
+		if i < 0 {
+			break
+		}
+		at += i + len(o.value)
+		r.Spans = append(r.Spans, match.Span{Start: at - len(o.value), End: at, Name: "CANARY"})
+	}
+	r.Tail = min(len(text), len(o.value)-1)
+	if n := len(r.Spans); n > 0 && r.Spans[n-1].End > len(text)-r.Tail {
+		r.Tail = max(r.Tail, len(text)-r.Spans[n-1].Start)
+	}
+	return r, nil
+}
+
+func notebook(text string) []byte {
+	return []byte(`{"cells": [{"cell_type": "code", "metadata": {}, "outputs": [{"name": "stdout",
+ "output_type": "stream", "text": ["` + text + `\n"]}], "source": []}], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}
+`)
+}
+
+// scene is a Watch at work in a folder.
+type scene struct {
+	*testing.T
+	dir    string
+	value  string
+	locked atomic.Bool
+	strips chan string
+	errs   chan error
+	done   chan error
+}
+
+// watched starts a Watch; it ends with the test.
+func watched(t *testing.T, o Options, prepare func(*scene)) *scene {
+	t.Helper()
+	s := &scene{T: t, dir: t.TempDir(), value: rand.Text(), strips: make(chan string, 100), errs: make(chan error, 100), done: make(chan error, 1)}
+	if prepare != nil {
+		prepare(s)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	ready := make(chan struct{})
+	if o.Dirs == nil {
+		o.Dirs = []string{s.dir}
+	}
+	o.Finder = one{s.value, &s.locked}
+	if o.Debounce == 0 {
+		o.Debounce = 10 * time.Millisecond
+	}
+	o.OnReady = func() { close(ready) }
+	o.OnStrip = func(path string, _ nbstrip.Result) { s.strips <- path }
+	o.OnError = func(_ string, err error) { s.errs <- err }
+	go func() { s.done <- Watch(ctx, o) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-s.done; err != nil {
+			t.Errorf("watch ended with %v", err)
+		}
+	})
+	select {
+	case <-ready:
+	case err := <-s.done:
+		s.done <- nil
+		t.Fatalf("watch ended with %v", err)
+	}
+	return s
+}
+
+func (s *scene) path(name string) string { return filepath.Join(s.dir, filepath.FromSlash(name)) }
+
+func (s *scene) put(name, text string) {
+	s.Helper()
+	if err := os.WriteFile(s.path(name), notebook(text), 0o640); err != nil {
+		s.Fatal(err)
+	}
+}
+
+// stripped waits for the file to be stripped and checks it.
+func (s *scene) stripped(name string) {
+	s.Helper()
+	select {
+	case got := <-s.strips:
+		if got != s.path(name) {
+			s.Fatalf("stripped %s, want %s", got, name)
+		}
+	case err := <-s.errs:
+		s.Fatalf("error %v", err)
+	case <-time.After(20 * time.Second):
+		s.Fatalf("%s was not stripped", name)
+	}
+	s.holds(name, "[nbhush:CANARY]")
+}
+
+func (s *scene) holds(name, text string) {
+	s.Helper()
+	got, err := os.ReadFile(s.path(name))
+	if err != nil || !bytes.Equal(got, notebook(text)) {
+		s.Errorf("%s: %v, %s", name, err, got)
+	}
+}
+
+// settled makes sure that everything before was dealt with: a notebook made now
+// is stripped, and nothing else was.
+func (s *scene) settled() {
+	s.Helper()
+	s.put("zz.ipynb", s.value)
+	s.stripped("zz.ipynb")
+	if n := len(s.strips); n > 0 {
+		s.Errorf("%d more files were stripped, such as %s", n, <-s.strips)
+	}
+}
+
+// ways are the ways to watch; each behaviour holds for both.
+func ways(t *testing.T, f func(t *testing.T, o Options)) {
+	t.Run("notify", func(t *testing.T) { f(t, Options{}) })
+	t.Run("poll", func(t *testing.T) { f(t, Options{Poll: 10 * time.Millisecond}) })
+}
+
+func TestSaves(t *testing.T) {
+	ways(t, func(t *testing.T, o Options) {
+		s := watched(t, o, nil)
+		s.put("a.ipynb", s.value)
+		s.stripped("a.ipynb")
+
+		// In place.
+		s.put("a.ipynb", s.value)
+		s.stripped("a.ipynb")
+
+		// By rename, as Jupyter does.
+		s.put(".~a.ipynb", s.value)
+		if err := os.Rename(s.path(".~a.ipynb"), s.path("a.ipynb")); err != nil {
+			t.Fatal(err)
+		}
+		s.stripped("a.ipynb")
+
+		info, err := os.Stat(s.path("a.ipynb"))
+		if err != nil || info.Mode().Perm() != 0o640 {
+			t.Errorf("mode %v, want 0640 kept", info.Mode())
+		}
+		s.settled()
+	})
+}
+
+func TestFolders(t *testing.T) {
+	ways(t, func(t *testing.T, o Options) {
+		s := watched(t, o, func(s *scene) {
+			if err := os.MkdirAll(s.path("old/.git"), 0o700); err != nil {
+				t.Fatal(err)
+			}
+		})
+		mkdir := func(name string) {
+			t.Helper()
+			if err := os.MkdirAll(s.path(name), 0o700); err != nil {
+				t.Fatal(err)
+			}
+		}
+		mkdir("new/deep/.ipynb_checkpoints")
+		s.put("new/deep/.ipynb_checkpoints/a-checkpoint.ipynb", s.value)
+		s.stripped("new/deep/.ipynb_checkpoints/a-checkpoint.ipynb")
+
+		// A folder that was renamed, and one moved in from outside.
+		if err := os.Rename(s.path("new"), s.path("renamed")); err != nil {
+			t.Fatal(err)
+		}
+		s.put("renamed/deep/b.ipynb", s.value)
+		s.stripped("renamed/deep/b.ipynb")
+
+		s.put("old/.git/c.ipynb", s.value)
+		s.settled()
+		s.holds("old/.git/c.ipynb", s.value)
+	})
+}
+
+func TestLeavesAlone(t *testing.T) {
+	ways(t, func(t *testing.T, o Options) {
+		outside := t.TempDir()
+		o.Skip = func(path string) bool { return filepath.Base(path) == "open.ipynb" }
+		s := watched(t, o, func(s *scene) { s.put("before.ipynb", s.value) })
+		names := []string{"notes.txt", ".~lock.ipynb", "a.ipynb.swp", "a.ipynb~", "open.ipynb"}
+		for _, name := range names {
+			s.put(name, s.value)
+		}
+		if err := os.WriteFile(filepath.Join(outside, "o.ipynb"), notebook(s.value), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		for link, target := range map[string]string{"link": outside, "link.ipynb": filepath.Join(outside, "o.ipynb")} {
+			if err := os.Symlink(target, s.path(link)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		s.settled()
+		for _, name := range append(names, "before.ipynb") {
+			s.holds(name, s.value)
+		}
+		if got, _ := os.ReadFile(filepath.Join(outside, "o.ipynb")); !bytes.Contains(got, []byte(s.value)) {
+			t.Error("a link was followed out of the folder")
+		}
+	})
+}
+
+func TestExisting(t *testing.T) {
+	ways(t, func(t *testing.T, o Options) {
+		o.Existing = true
+		s := watched(t, o, func(s *scene) { s.put("a.ipynb", s.value) })
+		s.stripped("a.ipynb")
+		s.settled()
+	})
+}
+
+func TestLocked(t *testing.T) {
+	ways(t, func(t *testing.T, o Options) {
+		s := watched(t, o, nil)
+		s.locked.Store(true)
+		for _, name := range []string{"a.ipynb", "b.ipynb", "c.ipynb"} {
+			s.put(name, s.value)
+		}
+		if err := <-s.errs; !errors.Is(err, errLocked) {
+			t.Fatal(err)
+		}
+		s.holds("a.ipynb", s.value)
+		s.locked.Store(false)
+		got := map[string]bool{}
+		for range 3 {
+			got[filepath.Base(<-s.strips)] = true
+		}
+		if len(got) != 3 || len(s.errs) > 0 {
+			t.Errorf("stripped %v, %d more errors", got, len(s.errs))
+		}
+		s.settled()
+	})
+}
+
+// TestHalfWritten saves in two halves; the first half holds the value and
+// cannot be parsed.
+func TestHalfWritten(t *testing.T) {
+	ways(t, func(t *testing.T, o Options) {
+		s := watched(t, o, nil)
+		whole := notebook(s.value)
+		half := bytes.Index(whole, []byte(s.value)) + len(s.value) + 1
+		f, err := os.Create(s.path("a.ipynb"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, part := range [][]byte{whole[:half], whole[half:]} {
+			if _, err := f.Write(part); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := f.Close(); err != nil {
+			t.Fatal(err)
+		}
+		s.stripped("a.ipynb")
+
+		// It never becomes whole: said once, and the file is as it was.
+		if err := os.WriteFile(s.path("b.ipynb"), whole[:half], 0o600); err != nil {
+			t.Fatal(err)
+		}
+		var unsafe *nbstrip.UnsafeError
+		if err := <-s.errs; !errors.As(err, &unsafe) {
+			t.Fatal(err)
+		}
+		s.settled()
+		if got, _ := os.ReadFile(s.path("b.ipynb")); !bytes.Equal(got, whole[:half]) || len(s.errs) > 0 {
+			t.Errorf("%d more errors, content %s", len(s.errs), got)
+		}
+	})
+}
+
+func TestSweepsLeftovers(t *testing.T) {
+	old := time.Now().Add(-2 * leftoverAge)
+	s := watched(t, Options{}, func(s *scene) {
+		for _, name := range []string{".a.ipynb.nbhush-1", ".a.txt.nbhush-1"} {
+			s.put(name, "x")
+			if err := os.Chtimes(s.path(name), old, old); err != nil {
+				t.Fatal(err)
+			}
+		}
+		s.put(".a.ipynb.nbhush-2", "x")
+	})
+	for name, want := range map[string]bool{".a.ipynb.nbhush-1": false, ".a.ipynb.nbhush-2": true, ".a.txt.nbhush-1": true} {
+		if _, err := os.Stat(s.path(name)); (err == nil) != want {
+			t.Errorf("%s: there: %v, want %v", name, err == nil, want)
+		}
+	}
+}
+
+func TestFolderGone(t *testing.T) {
+	ways(t, func(t *testing.T, o Options) {
+		dir := filepath.Join(t.TempDir(), "d")
+		if err := os.Mkdir(dir, 0o700); err != nil {
+			t.Fatal(err)
+		}
+		var once sync.Once
+		o.Dirs, o.Finder = []string{dir}, one{value: "x"}
+		o.OnReady = func() { once.Do(func() { _ = os.Remove(dir) }) }
+		if err := Watch(t.Context(), o); !errors.Is(err, fs.ErrNotExist) || !strings.Contains(err.Error(), dir) {
+			t.Errorf("got %v", err)
+		}
+	})
+}
+
+func TestNoFolder(t *testing.T) {
+	err := Watch(t.Context(), Options{Dirs: []string{filepath.Join(t.TempDir(), "none")}, Finder: one{value: "x"}})
+	if !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestLimit(t *testing.T) {
+	err := limitError(&os.SyscallError{Syscall: "inotify_add_watch", Err: syscall.ENOSPC})
+	var limit *LimitError
+	if !errors.As(err, &limit) || !strings.Contains(limit.Hint(), "--poll") {
+		t.Errorf("got %v", err)
+	}
+	if err := limitError(fs.ErrPermission); errors.As(err, &limit) {
+		t.Errorf("got %v", err)
+	}
+}
