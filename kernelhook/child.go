@@ -68,7 +68,7 @@ func closeAll(cs []io.Closer) {
 
 // wait waits for the kernel to end, and a little for its last output: processes
 // that it left behind may hold the pipes open.
-func (k *child) wait() (exit, error) {
+func (k *child) wait() (Exit, error) {
 	<-k.ended
 	select {
 	case <-k.output:
@@ -80,10 +80,10 @@ func (k *child) wait() (exit, error) {
 }
 
 // exited returns how cmd, which was waited for with the result err, ended.
-func exited(cmd *exec.Cmd, err error) (exit, error) {
+func exited(cmd *exec.Cmd, err error) (Exit, error) {
 	var status *exec.ExitError
 	if err != nil && !errors.As(err, &status) {
-		return exit{}, err
+		return Exit{}, err
 	}
 	return exitOf(cmd.ProcessState), nil
 }

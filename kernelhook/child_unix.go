@@ -27,9 +27,9 @@ func raise(sig os.Signal) {
 }
 
 // exitOf returns how a process ended.
-func exitOf(state *os.ProcessState) exit {
+func exitOf(state *os.ProcessState) Exit {
 	if ws, ok := state.Sys().(syscall.WaitStatus); ok && ws.Signaled() {
-		return exit{code: 128 + int(ws.Signal()), signal: ws.Signal()}
+		return Exit{Code: 128 + int(ws.Signal()), Signal: ws.Signal()}
 	}
-	return exit{code: state.ExitCode()}
+	return Exit{Code: state.ExitCode()}
 }

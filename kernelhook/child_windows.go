@@ -9,4 +9,4 @@ var forwarded []os.Signal
 // raise does nothing: a process here ends with a code alone.
 func raise(os.Signal) {}
 
-func exitOf(state *os.ProcessState) exit { return exit{code: state.ExitCode()} }
+func exitOf(state *os.ProcessState) Exit { return Exit{Code: state.ExitCode()} }

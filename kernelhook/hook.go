@@ -36,10 +36,19 @@ type Options struct {
 	Connect func(ctx context.Context) (Agent, error)
 }
 
-// exit is how the kernel ended.
-type exit struct {
-	code   int       // 128 + the signal's number if there is a signal
-	signal os.Signal // that ended it, or nil
+// Exit is how the kernel ended.
+type Exit struct {
+	Code   int       // 128 + the signal's number if there is a signal
+	Signal os.Signal // that ended it, or nil
+}
+
+// Leave ends this process as the kernel ended: by the same signal, if there
+// was one. Otherwise it returns the exit code to end with.
+func (e Exit) Leave() int {
+	if e.Signal != nil {
+		raise(e.Signal)
+	}
+	return e.Code
 }
 
 // How long the hook outlives its kernel to deliver what it said last.
@@ -48,25 +57,15 @@ const (
 	lastOutput   = 300 * time.Millisecond
 )
 
-// Run runs a kernel until it ends and returns its exit code. It changes this
-// process: signals, limits, who may look into it. If a signal ended the kernel,
-// Run ends this process by the same one, so that Jupyter sees what it would
-// have seen. An error says why no kernel could be run.
-func Run(ctx context.Context, o Options) (code int, err error) {
-	e, err := run(ctx, o)
-	if err == nil && e.signal != nil {
-		raise(e.signal)
-	}
-	return e.code, err
-}
-
-func run(ctx context.Context, o Options) (exit, error) {
+// Run runs a kernel until it ends. It changes this process: signals, limits,
+// who may look into it. An error says why no kernel could be run.
+func Run(ctx context.Context, o Options) (Exit, error) {
 	if len(o.Argv) == 0 {
-		return exit{}, errors.New("no kernel to run")
+		return Exit{}, errors.New("no kernel to run")
 	}
 	h := &hook{Options: o}
 	if err := h.setDefaults(); err != nil {
-		return exit{}, err
+		return Exit{}, err
 	}
 	signals := h.catch()
 	defer signal.Stop(signals)
@@ -76,7 +75,7 @@ func run(ctx context.Context, o Options) (exit, error) {
 	}
 	c, err := readConnection(o.ConnectionFile)
 	if err != nil {
-		return exit{}, err
+		return Exit{}, err
 	}
 	if c.Curve != "" {
 		h.warn(&api.Error{Code: api.CodeVersion, Message: "the kernel runs without nbhush: its connection is encrypted with CURVE",
@@ -130,37 +129,37 @@ func (h *hook) catch() chan os.Signal {
 }
 
 // bare runs the kernel with nobody in the middle.
-func (h *hook) bare(signals chan os.Signal) (exit, error) {
+func (h *hook) bare(signals chan os.Signal) (Exit, error) {
 	cmd := exec.Command(h.Argv[0], h.Argv[1:]...)
 	cmd.Env, cmd.Stdin, cmd.Stdout, cmd.Stderr = h.Env, os.Stdin, h.Stdout, h.Stderr
 	wait, err := startChild(cmd)
 	if err != nil {
-		return exit{}, fmt.Errorf("start the kernel: %w", err)
+		return Exit{}, fmt.Errorf("start the kernel: %w", err)
 	}
 	go forward(signals, cmd.Process)
 	return exited(cmd, wait())
 }
 
-func (h *hook) run(ctx context.Context, c *connection, signals chan os.Signal) (_ exit, err error) {
+func (h *hook) run(ctx context.Context, c *connection, signals chan os.Signal) (_ Exit, err error) {
 	signer, err := wire.NewSigner(c.Scheme, []byte(c.Key))
 	if err != nil {
-		return exit{}, err
+		return Exit{}, err
 	}
 	dir, err := makeDir(h.RunDir)
 	if err != nil {
-		return exit{}, err
+		return Exit{}, err
 	}
 	defer func() { err = errors.Join(err, dir.Close()) }()
 	front, err := proxy.Listen(c.endpoints())
 	if err != nil {
-		return exit{}, err
+		return Exit{}, err
 	}
 	closeFront := sync.OnceValue(front.Close)
 	defer func() { _ = closeFront() }()
 	behind := c.behind(dir.path)
 	file := filepath.Join(dir.path, filepath.Base(h.ConnectionFile))
 	if err := behind.write(file); err != nil {
-		return exit{}, err
+		return Exit{}, err
 	}
 	h.link = newLink(h.Connect, h.kernel())
 	defer func() { _ = h.link.Close() }()
@@ -170,7 +169,7 @@ func (h *hook) run(ctx context.Context, c *connection, signals chan os.Signal) (
 	endpoint := "ipc://" + filepath.Join(dir.path, "get")
 	server, err := inject.Listen(endpoint, token, h.link)
 	if err != nil {
-		return exit{}, err
+		return Exit{}, err
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -182,7 +181,7 @@ func (h *hook) run(ctx context.Context, c *connection, signals chan os.Signal) (
 	k, err := h.start(ctx, argv, environ(h.Env, grant, endpoint, token), redactor)
 	wipe(grant)
 	if err != nil {
-		return exit{}, fmt.Errorf("start the kernel: %w", err)
+		return Exit{}, fmt.Errorf("start the kernel: %w", err)
 	}
 	go forward(signals, k.cmd.Process)
 	go dieWith(h.Env, k.cmd.Process)

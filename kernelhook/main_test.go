@@ -25,7 +25,7 @@ func TestMain(m *testing.M) {
 }
 
 func testHook(run, agent, file string, argv []string) int {
-	code, err := Run(context.Background(), Options{
+	exit, err := Run(context.Background(), Options{
 		ConnectionFile: file, Argv: argv, RunDir: run,
 		Connect: func(context.Context) (Agent, error) { return dialTestAgent(agent) },
 	})
@@ -33,7 +33,7 @@ func testHook(run, agent, file string, argv []string) int {
 		fmt.Fprintln(os.Stderr, "hook:", err)
 		return 1
 	}
-	return code
+	return exit.Leave()
 }
 
 // testAgent is an agent whose state is a directory, so that a test in another
