@@ -79,6 +79,24 @@ func play(args []string) error {
 		return err
 	case "below": // one process more between the hook and the rest
 		return child(args[1:])
+	case "shout": // ask for a value without the client's own checks
+		conn, err := net.Dial("unix", args[1])
+		if err != nil {
+			return err
+		}
+		defer conn.Close()
+		_, _ = io.WriteString(conn, "GET /v1/secrets HTTP/1.1\r\nHost: nbhush\r\nConnection: close\r\n\r\n")
+		_, _ = io.Copy(os.Stdout, conn)
+		return nil
+	case "serve":
+		h, err := home.Find(os.Getenv)
+		if err != nil {
+			return err
+		}
+		h.Run = args[1]
+		return Serve(ctx, Options{Home: h})
+	case "harden":
+		return playHarden()
 	case "requests":
 		return report(tryAll(ctx, c, args[1]), nil)
 	}
@@ -326,3 +344,12 @@ func ancestors(t testing.TB) []socket.Process {
 type brokenLog struct{}
 
 func (brokenLog) Append(audit.Entry) error { return errors.New("the disk is full") }
+
+func hashOf(t testing.TB, path string) string {
+	t.Helper()
+	src, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return policy.Hash(src)
+}

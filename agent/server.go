@@ -161,13 +161,12 @@ func (a *agent) handler() http.Handler {
 	}
 	mux.HandleFunc("GET /v1/stream", a.serveStream)
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
-		var v int
-		if rest, ok := strings.CutPrefix(r.URL.Path, "/v"); ok {
-			v, _ = strconv.Atoi(rest)
-		}
-		if v > api.Version {
-			writeError(w, tooNew(v))
-			return
+		if v, ok := strings.CutPrefix(r.URL.Path, "/v"); ok {
+			v, _, _ = strings.Cut(v, "/")
+			if n, err := strconv.Atoi(v); err == nil && n > api.Version {
+				writeError(w, tooNew(n))
+				return
+			}
 		}
 		writeError(w, fail(api.CodeNotFound, "", "the agent has no such request"))
 	})

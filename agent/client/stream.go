@@ -2,6 +2,7 @@ package client
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -9,6 +10,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"os"
 	"sync"
 	"time"
 
@@ -322,9 +324,7 @@ func (l *link) call(ctx context.Context, op api.Op, payload []byte) ([]byte, err
 	select {
 	case <-w.done:
 	case <-ctx.Done():
-		l.mu.Lock()
-		w.left = true
-		l.mu.Unlock()
+		l.leave(w)
 		return nil, away(ctx, ctx.Err())
 	}
 	if w.err != nil {
@@ -337,28 +337,49 @@ func (l *link) call(ctx context.Context, op api.Op, payload []byte) ([]byte, err
 }
 
 // write queues w and writes its request, without a copy of the payload. When
-// ctx ends half-way the connection is of no more use.
+// ctx ends half-way, the rest of the request is copied and sent later: half a
+// request would cost everybody the connection.
 func (l *link) write(ctx context.Context, w *call, op api.Op, payload []byte) error {
 	select {
 	case l.send <- struct{}{}:
 	case <-ctx.Done():
 		return away(ctx, ctx.Err())
 	}
-	defer func() { <-l.send }()
 	l.mu.Lock()
 	if l.err != nil {
 		l.mu.Unlock()
+		<-l.send
 		return l.err
 	}
 	l.waiting = append(l.waiting, w)
 	l.mu.Unlock()
-	defer l.interrupt(ctx)()
 	frame := net.Buffers{api.AppendFrameHead(make([]byte, 0, 8), byte(op), len(payload)), payload}
-	if _, err := frame.WriteTo(l.conn); err != nil {
+	stop := l.interrupt(ctx)
+	_, err := frame.WriteTo(l.conn)
+	stop()
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		rest := bytes.Join(frame, nil)
+		go func() {
+			l.finish(rest)
+			<-l.send
+		}()
+		l.leave(w)
+		return away(ctx, ctx.Err())
+	}
+	<-l.send
+	if err != nil {
 		_ = l.conn.Close() // the reader tells everybody
 		return fmt.Errorf("%w: %w", errBroken, err)
 	}
 	return nil
+}
+
+// finish writes the rest of a request that was given up.
+func (l *link) finish(rest []byte) {
+	if _, err := l.conn.Write(rest); err != nil {
+		_ = l.conn.Close()
+	}
+	clear(rest)
 }
 
 // interrupt makes writes fail when ctx ends, until the function that it returns
@@ -373,11 +394,18 @@ func (l *link) interrupt(ctx context.Context) (end func()) {
 		close(ran)
 	})
 	return func() {
-		if !stop() { // what was written is whole; the next writer is another
+		if !stop() {
 			<-ran
 			_ = l.conn.SetWriteDeadline(time.Time{})
 		}
 	}
+}
+
+// leave says that nobody waits for w any more.
+func (l *link) leave(w *call) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	w.left = true
 }
 
 // read hands out replies until the connection ends.
