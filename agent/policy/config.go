@@ -9,7 +9,6 @@ import (
 	"io"
 	"maps"
 	"os"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -65,23 +64,28 @@ func Load(path string) (c *Config, hash string, err error) {
 		return nil, "", fmt.Errorf("read %s: %w", path, err)
 	}
 	c, err = Parse(src)
+	var at *ParseError
+	if errors.As(err, &at) {
+		at.Path = path
+	}
 	if err != nil {
-		return nil, "", fmt.Errorf("%s: %w", filepath.Dir(path), err)
+		return nil, "", err
 	}
 	return c, Hash(src), nil
 }
 
 // ParseError says what is wrong in which line of an nbhush.toml.
 type ParseError struct {
-	Line   int // from 1; 0 where no line is to blame
+	Path   string // as Load was given it, or FileName
+	Line   int    // from 1; 0 where no line is to blame
 	Reason string
 }
 
 func (e *ParseError) Error() string {
 	if e.Line == 0 {
-		return FileName + ": " + e.Reason
+		return e.Path + ": " + e.Reason
 	}
-	return fmt.Sprintf("%s: line %d: %s", FileName, e.Line, e.Reason)
+	return fmt.Sprintf("%s: line %d: %s", e.Path, e.Line, e.Reason)
 }
 
 // Hint shows what the file looks like.
@@ -93,25 +97,34 @@ func (e *ParseError) Hint() string {
 // table secrets, in which each name has an empty table. Anything else is a
 // *ParseError. src is not kept.
 func Parse(src []byte) (*Config, error) {
+	c, line, reason := parse(src)
+	if reason != "" {
+		return nil, &ParseError{Path: FileName, Line: line, Reason: reason}
+	}
+	return c, nil
+}
+
+func parse(src []byte) (c *Config, line int, reason string) {
 	if len(src) > maxConfig {
-		return nil, &ParseError{Reason: fmt.Sprintf("it has more than %d bytes", maxConfig)}
+		return nil, 0, fmt.Sprintf("it has more than %d bytes", maxConfig)
 	}
 	src = bytes.TrimPrefix(src, []byte("\xef\xbb\xbf")) // some editors on Windows write one
 	var f struct {
 		Secrets map[string]Secret `toml:"secrets"`
 	}
 	if err := decode(src, &f); err != nil {
-		return nil, explain(err)
+		line, reason = explain(err)
+		return nil, line, reason
 	}
-	c := &Config{Secrets: make(map[secret.Name]Secret, len(f.Secrets))}
+	c = &Config{Secrets: make(map[secret.Name]Secret, len(f.Secrets))}
 	for _, text := range slices.Sorted(maps.Keys(f.Secrets)) {
 		name, err := secret.ParseName(text)
 		if err != nil {
-			return nil, &ParseError{Line: lineOf(src, text), Reason: err.Error()}
+			return nil, lineOf(src, text), err.Error()
 		}
 		c.Secrets[name] = f.Secrets[text]
 	}
-	return c, nil
+	return c, 0, ""
 }
 
 func decode(src []byte, to any) error {
@@ -121,22 +134,22 @@ func decode(src []byte, to any) error {
 // explain turns an error of the TOML package into one that repeats nothing but
 // known keys and misspelt ones: a value where a table belongs is most likely a
 // secret, and so may be a key that is no word.
-func explain(err error) error {
+func explain(err error) (line int, reason string) {
 	var unknown *toml.StrictMissingError
 	if errors.As(err, &unknown) && len(unknown.Errors) > 0 {
 		first := unknown.Errors[0]
-		line, _ := first.Position()
-		return &ParseError{Line: line, Reason: "unknown key" + word(first.Key())}
+		line, _ = first.Position()
+		return line, "unknown key" + word(first.Key())
 	}
 	var at *toml.DecodeError
 	if !errors.As(err, &at) {
-		return &ParseError{Reason: "not valid TOML"}
+		return 0, "not valid TOML"
 	}
-	line, _ := at.Position()
+	line, _ = at.Position()
 	if key := at.Key(); len(key) > 0 && key[0] == "secrets" {
-		return &ParseError{Line: line, Reason: "a table belongs here, and never a value"}
+		return line, "a table belongs here, and never a value"
 	}
-	return &ParseError{Line: line, Reason: "not valid TOML, or a key for the second time"}
+	return line, "not valid TOML, or a key for the second time"
 }
 
 // word returns the last part of key, quoted after a blank, if it is a short word
