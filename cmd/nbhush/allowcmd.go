@@ -1,0 +1,180 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/nbhush/nbhush/agent/api"
+	"github.com/nbhush/nbhush/agent/policy"
+)
+
+type allowOptions struct {
+	dir  string
+	list bool
+	json bool
+}
+
+func newAllowCmd(a *app) *cobra.Command {
+	var o allowOptions
+	cmd := &cobra.Command{
+		Use:   "allow [DIR]",
+		Short: "let this project's kernels have the names in its nbhush.toml",
+		Long: `Approves the nbhush.toml of DIR (or of this folder, or of one above it) as it is now: the
+kernels that start below it get the names that it lists. When the file changes,
+it has to be approved again.`,
+		Example: `  nbhush allow
+  nbhush allow --list`,
+		Args: argRange(0, 1, "one DIR at the most"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			o.dir = dirArg(args)
+			if o.list {
+				return runAllowList(cmd.Context(), a, o)
+			}
+			return runAllow(cmd.Context(), a, o)
+		},
+	}
+	cmd.Flags().BoolVar(&o.list, "list", false, "list what is approved")
+	cmd.Flags().BoolVar(&o.json, "json", false, "print the result as JSON")
+	return cmd
+}
+
+func newDenyCmd(a *app) *cobra.Command {
+	var o allowOptions
+	cmd := &cobra.Command{
+		Use:   "deny [DIR]",
+		Short: "take the approval of a project's nbhush.toml back",
+		Args:  argRange(0, 1, "one DIR at the most"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			o.dir = dirArg(args)
+			return runDeny(cmd.Context(), a, o)
+		},
+	}
+	cmd.Flags().BoolVar(&o.json, "json", false, "print the result as JSON")
+	return cmd
+}
+
+func dirArg(args []string) string {
+	if len(args) == 1 {
+		return args[0]
+	}
+	return "."
+}
+
+func runAllow(ctx context.Context, a *app, o allowOptions) error {
+	req, cfg, err := readProject(o.dir)
+	if err != nil {
+		return err
+	}
+	allowed, err := a.client().Allow(ctx, req.Path, req.Hash)
+	if err != nil {
+		return err
+	}
+	if o.json {
+		return a.printJSON(allowed)
+	}
+	if len(cfg.Names()) == 0 {
+		a.warningf("%s lists no names", req.Path)
+		return nil
+	}
+	a.say("kernels below %s may have %s", filepath.Dir(req.Path), strings.Join(allowed.Names, ", "))
+	return a.warnMissing(ctx, allowed.Names)
+}
+
+// warnMissing names what is approved but not stored yet.
+func (a *app) warnMissing(ctx context.Context, names []string) error {
+	secrets, err := a.client().List(ctx)
+	if err != nil {
+		return err
+	}
+	stored := make(map[string]bool, len(secrets))
+	for _, s := range secrets {
+		stored[s.Name] = true
+	}
+	for _, name := range names {
+		if !stored[name] {
+			a.warningf("%s is not stored yet", name)
+			a.hintf("store it with: nbhush set %s", name)
+		}
+	}
+	return nil
+}
+
+func runDeny(ctx context.Context, a *app, o allowOptions) error {
+	path, err := findProject(o.dir)
+	if err != nil {
+		return err
+	}
+	was, err := a.client().Deny(ctx, path)
+	if err != nil {
+		return err
+	}
+	if o.json {
+		return a.printJSON(was)
+	}
+	a.say("%s is no longer approved; kernels that run keep what they have", path)
+	return nil
+}
+
+func runAllowList(ctx context.Context, a *app, o allowOptions) error {
+	all, err := a.client().Allowed(ctx)
+	if err != nil {
+		return err
+	}
+	if o.json {
+		if all == nil {
+			all = []api.Allowed{}
+		}
+		return a.printJSON(all)
+	}
+	for _, al := range all {
+		a.printf("%s\t%s\n", printable(al.Path), strings.Join(al.Names, " "))
+	}
+	return nil
+}
+
+func findProject(dir string) (string, error) {
+	dir, err := filepath.Abs(dir)
+	if err != nil {
+		return "", err
+	}
+	path, err := policy.Find(dir)
+	if err == nil && path == "" {
+		err = &noProjectError{dir}
+	}
+	return path, err
+}
+
+// noProjectError says that there is nothing to approve.
+type noProjectError struct{ dir string }
+
+func (e *noProjectError) Error() string {
+	return fmt.Sprintf("there is no %s in %s or above", policy.FileName, e.dir)
+}
+
+// Hint shows the whole file.
+func (e *noProjectError) Hint() string {
+	return `list the names that this project needs: printf '[secrets]\nOPENAI_API_KEY = {}\n' > ` + policy.FileName
+}
+
+// readProject reads the nbhush.toml that counts for dir and says what to
+// approve: the bytes that were read here, not what the file holds later.
+func readProject(dir string) (api.AllowRequest, *policy.Config, error) {
+	path, err := findProject(dir)
+	if err != nil {
+		return api.AllowRequest{}, nil, err
+	}
+	src, err := os.ReadFile(path)
+	if err != nil {
+		return api.AllowRequest{}, nil, err
+	}
+	cfg, err := policy.Parse(src)
+	if err != nil {
+		return api.AllowRequest{}, nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return api.AllowRequest{Path: path, Hash: policy.Hash(src)}, cfg, nil
+}

@@ -1,0 +1,435 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"encoding/base64"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"html"
+	"io/fs"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// TestCanary is the promise: a fresh value goes into the store, a real
+// JupyterLab server starts a real kernel, cells do with the value what people
+// do by accident, the server saves the notebook, git commits it. Afterwards the
+// value, or twelve bytes of it in any encoding, is nowhere but in the store.
+//
+// Whoever adds a path that a value can travel adds a cell or a place here.
+func TestCanary(t *testing.T) {
+	if testing.Short() {
+		t.Skip("starts a JupyterLab server")
+	}
+	w := newWorld(t)
+	plain := rand.Text() + strings.ToLower(rand.Text())
+	awkward := `p"` + rand.Text() + `&<b>\n'` + rand.Text() + `é/+ ` + rand.Text()
+	w.setSecret("CANARY", plain)
+	w.setSecret("AWKWARD", awkward)
+	w.write("project/nbhush.toml", "[secrets]\nCANARY = {}\nAWKWARD = {}\n")
+	w.nbhush("project", nil, "allow")
+	w.nbhush("", nil, "jupyter", "enable")
+	w.git("init", "-q", "-b", "main")
+	w.nbhush("project", nil, "git", "install")
+
+	lab := w.startLab()
+	cells := canaryCells()
+	report := w.runNotebook(lab, "leaky.ipynb", cells)
+
+	needles := newNeedles(plain, awkward)
+	for _, pid := range w.otherProcesses(report.kernelPID(t)) {
+		for _, file := range []string{"cmdline", "environ"} {
+			b, err := os.ReadFile(filepath.Join("/proc", pid, file))
+			if err == nil {
+				needles.mustNotBeIn(t, "/proc/"+pid+"/"+file, b)
+			}
+		}
+	}
+	saved := w.read("project/leaky.ipynb")
+	needles.mustNotBeIn(t, "the notebook that the server saved", saved)
+	for i, source := range cells[1:] {
+		out, _ := json.Marshal(report.Outputs[i+1])
+		if !bytes.Contains(out, []byte("[nbhush:CANARY]")) && !bytes.Contains(out, []byte("[nbhush:AWKWARD]")) {
+			t.Errorf("cell %d shows no placeholder; source:\n%s\noutputs:\n%s", i+1, source, needles.mask(out))
+		}
+	}
+
+	// A literal in a cell, as an editor without a before-save hook writes it.
+	literal, _ := json.Marshal("key = '" + plain + "'")
+	w.write("project/literal.ipynb", `{"cells":[{"cell_type":"code","execution_count":null,"id":"a","metadata":{},"outputs":[],"source":[`+
+		string(literal)+`]}],"metadata":{},"nbformat":4,"nbformat_minor":5}`)
+	w.git("add", ".")
+	w.git("commit", "-qm", "canary")
+	staged := w.git("show", "HEAD:literal.ipynb")
+	if !bytes.Contains(staged, []byte("[nbhush:CANARY]")) {
+		t.Error("the literal was not replaced in the commit")
+	}
+	needles.mustNotBeIn(t, "a git object", w.git("cat-file", "--batch", "--batch-all-objects", "--unordered"))
+	if err := os.Remove(filepath.Join(w.dir, "project/literal.ipynb")); err != nil { // it holds the value by design
+		t.Fatal(err)
+	}
+
+	lab.stop(t)
+	w.searchHome(needles)
+}
+
+// canaryCells are the sources. Cell 0 tells the kernel's pid; every other one
+// leaks a value in its own way.
+func canaryCells() []string {
+	return []string{
+		"import os; print(os.getpid())",
+		"import nbhush, os; v = nbhush.get('CANARY'); a = nbhush.get('AWKWARD'); s = v[:0] + ''.join(list(v)); print(v)",
+		"print(os.environ['CANARY'], os.environ['AWKWARD'])",
+		"''.join(list(v))",
+		"v",
+		"a, ''.join(list(a))",
+		"raise ValueError('wrong key ' + s)",
+		"raise KeyError(''.join(list(a)))",
+		"from IPython.display import HTML, JSON, Markdown, display; import html; display(HTML('<b>' + html.escape(a) + '</b><i>' + s + '</i>'))",
+		"display({'application/json': {'k': [a, {s: 1}]}, 'text/plain': a}, raw=True)",
+		"import sys, time\nsys.stdout.write('half ' + s[:9]); sys.stdout.flush(); sys.stdout.write(s[9:] + ' done'); sys.stdout.flush()",
+		"for c in s:\n    print(c, end='', flush=True)",
+		"import base64; print(base64.b64encode(s.encode()), base64.urlsafe_b64encode(('user:' + a).encode()).decode())",
+		"print(s.encode().hex(), a.encode().hex().upper())",
+		"import urllib.parse, json; print(urllib.parse.quote(a), urllib.parse.quote_plus(a), json.dumps(a), repr(a.encode()))",
+		"print('stderr ' + s, file=sys.stderr)",
+		"import subprocess; print(subprocess.run(['sh', '-c', 'echo $CANARY'], capture_output=True, text=True).stdout)",
+		"os.system('echo $CANARY; echo $AWKWARD 1>&2'); print(v)",
+		"%hush CANARY\nprint(CANARY, s[3:-3])",
+		"print(dict(os.environ))",
+		"h = display('waiting', display_id=True); h.update({'text/plain': s}, raw=True)",
+		"def f(x):\n    raise RuntimeError\nlocals_ = s\nf(locals_)" + "\n" + "print(s)",
+		"import logging; logging.warning('key %s', s)",
+		"from ipykernel.comm import Comm; c = Comm(target_name='nobody', data={'key': s}); c.send({'again': a}); print(a)",
+		"nbhush.env('CANARY'); print(os.environ['CANARY'])",
+		"!nbhush get CANARY",
+	}
+}
+
+// needles are the forms of values that must not turn up, written down
+// independently of agent/match: every window of twelve bytes of every form.
+type needles map[[12]byte]bool
+
+func newNeedles(values ...string) needles {
+	n := needles{}
+	add := func(form string) {
+		for i := 0; i+12 <= len(form); i++ {
+			n[[12]byte([]byte(form[i:i+12]))] = true
+		}
+	}
+	for _, v := range values {
+		j, _ := json.Marshal(v)
+		add(v)
+		add(strings.Trim(string(j), `"`))
+		add(strings.Trim(strconv.QuoteToASCII(v), `"`))
+		add(url.QueryEscape(v))
+		add(url.PathEscape(v))
+		add(html.EscapeString(v))
+		add(hex.EncodeToString([]byte(v)))
+		add(strings.ToUpper(hex.EncodeToString([]byte(v))))
+		for shift := range 3 {
+			// The first and last four characters depend on what stands beside the value.
+			padded := strings.Repeat("x", shift) + v
+			for _, enc := range []*base64.Encoding{base64.RawStdEncoding, base64.RawURLEncoding} {
+				form := enc.EncodeToString([]byte(padded))
+				add(form[4 : len(form)-4])
+			}
+		}
+	}
+	return n
+}
+
+func (n needles) find(b []byte) int {
+	for i := 0; i+12 <= len(b); i++ {
+		if n[[12]byte(b[i:i+12])] {
+			return i
+		}
+	}
+	return -1
+}
+
+func (n needles) mustNotBeIn(t *testing.T, where string, b []byte) {
+	t.Helper()
+	if i := n.find(b); i >= 0 {
+		t.Errorf("%s holds a value or a piece of one at byte %d of %d: …%s", where, i, len(b), n.mask(b[max(0, i-60):i]))
+	}
+}
+
+// mask makes text fit for a test log.
+func (n needles) mask(b []byte) []byte {
+	b = bytes.Clone(b)
+	for i := n.find(b); i >= 0; i = n.find(b) {
+		copy(b[i:], "############")
+	}
+	return b
+}
+
+// world is a user's machine: a home of its own, the real program, a project.
+type world struct {
+	*testing.T
+	dir, program, python string
+	env                  []string
+}
+
+func newWorld(t *testing.T) *world {
+	w := &world{T: t, python: testPython(t)}
+	// Not t.TempDir: a socket's path must stay short.
+	dir, err := os.MkdirTemp("", "nb")
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.dir = dir
+	w.program = filepath.Join(dir, "bin", "nbhush")
+	build := exec.CommandContext(t.Context(), "go", "build", "-o", w.program, ".")
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("build: %v\n%s", err, out)
+	}
+	w.env = []string{
+		"HOME=" + dir, "XDG_RUNTIME_DIR=" + filepath.Join(dir, "run"), "TMPDIR=" + dir,
+		"PATH=" + filepath.Dir(w.program) + ":" + filepath.Dir(w.python) + ":" + os.Getenv("PATH"),
+		"DBUS_SESSION_BUS_ADDRESS=unix:path=" + filepath.Join(dir, "no-bus"),
+		"GIT_AUTHOR_NAME=A", "GIT_AUTHOR_EMAIL=a@example.com", "GIT_COMMITTER_NAME=A", "GIT_COMMITTER_EMAIL=a@example.com",
+		"GIT_CONFIG_NOSYSTEM=1", "LANG=C.UTF-8",
+	}
+	w.mkdir("run")
+	w.mkdir("project")
+	t.Cleanup(func() {
+		cmd := w.command("", w.program, "agent", "stop")
+		if out, err := cmd.CombinedOutput(); err != nil {
+			t.Errorf("agent stop: %v\n%s", err, out)
+		}
+		if err := os.RemoveAll(dir); err != nil {
+			t.Error(err)
+		}
+	})
+	return w
+}
+
+// testPython is a Python that has what .ci/requirements.txt lists.
+func testPython(t *testing.T) string {
+	t.Helper()
+	python := os.Getenv("NBHUSH_TEST_PYTHON")
+	if _, err := exec.LookPath(python); python == "" || err != nil {
+		if os.Getenv("CI") == "true" {
+			t.Fatal("NBHUSH_TEST_PYTHON does not name a Python; run: make test")
+		}
+		t.Skip("NBHUSH_TEST_PYTHON does not name a Python; run: make test")
+	}
+	return python
+}
+
+func (w *world) command(dir, name string, args ...string) *exec.Cmd {
+	// Not w.Context: it is over when the clean-up runs.
+	cmd := exec.Command(name, args...)
+	cmd.Dir = filepath.Join(w.dir, dir)
+	cmd.Env = w.env
+	return cmd
+}
+
+func (w *world) run(cmd *exec.Cmd) []byte {
+	w.Helper()
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	out, err := cmd.Output()
+	if err != nil {
+		w.Fatalf("%s: %v\n%s", strings.Join(cmd.Args, " "), err, stderr.Bytes())
+	}
+	return out
+}
+
+func (w *world) nbhush(dir string, stdin []byte, args ...string) []byte {
+	w.Helper()
+	cmd := w.command(dir, w.program, args...)
+	cmd.Stdin = bytes.NewReader(stdin)
+	return w.run(cmd)
+}
+
+func (w *world) setSecret(name, value string) {
+	w.Helper()
+	w.nbhush("", []byte(value), "set", name)
+	if got := w.nbhush("", nil, "get", name); string(got) != value {
+		w.Fatalf("%s came back as another value", name)
+	}
+}
+
+func (w *world) git(args ...string) []byte {
+	w.Helper()
+	return w.run(w.command("project", "git", args...))
+}
+
+func (w *world) mkdir(path string) {
+	w.Helper()
+	if err := os.MkdirAll(filepath.Join(w.dir, path), 0o700); err != nil {
+		w.Fatal(err)
+	}
+}
+
+func (w *world) write(path, content string) {
+	w.Helper()
+	if err := os.WriteFile(filepath.Join(w.dir, path), []byte(content), 0o600); err != nil {
+		w.Fatal(err)
+	}
+}
+
+func (w *world) read(path string) []byte {
+	w.Helper()
+	b, err := os.ReadFile(filepath.Join(w.dir, path))
+	if err != nil {
+		w.Fatal(err)
+	}
+	return b
+}
+
+// lab is a running JupyterLab server.
+type lab struct {
+	url, token string
+	cmd        *exec.Cmd
+	exited     chan error
+}
+
+func (w *world) startLab() *lab {
+	w.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		w.Fatal(err)
+	}
+	port := l.Addr().(*net.TCPAddr).Port
+	_ = l.Close()
+	lab := &lab{url: fmt.Sprintf("http://127.0.0.1:%d", port), token: rand.Text(), exited: make(chan error, 1)}
+	log, err := os.Create(filepath.Join(w.dir, "server.log"))
+	if err != nil {
+		w.Fatal(err)
+	}
+	args := []string{"-m", "jupyterlab", "--no-browser", "--allow-root", "--ip=127.0.0.1", "--ServerApp.port_retries=0", "--port=" + strconv.Itoa(port)}
+	lab.cmd = w.command("project", w.python, args...)
+	lab.cmd.Env = append(lab.cmd.Env, "JUPYTER_TOKEN="+lab.token)
+	lab.cmd.Stdout, lab.cmd.Stderr = log, log
+	if err := lab.cmd.Start(); err != nil {
+		w.Fatal(err)
+	}
+	go func() { lab.exited <- lab.cmd.Wait() }()
+	w.Cleanup(func() { lab.stop(w.T) })
+	ctx, cancel := context.WithTimeout(w.Context(), time.Minute)
+	defer cancel()
+	for {
+		req, _ := http.NewRequestWithContext(ctx, http.MethodGet, lab.url+"/api", nil)
+		if res, err := http.DefaultClient.Do(req); err == nil {
+			_ = res.Body.Close()
+			return lab
+		}
+		select {
+		case err := <-lab.exited:
+			lab.exited <- err
+			w.Fatalf("the server ended: %v\n%s", err, w.read("server.log"))
+		case <-ctx.Done():
+			w.Fatalf("the server does not answer\n%s", w.read("server.log"))
+		case <-time.After(100 * time.Millisecond):
+		}
+	}
+}
+
+// stop ends the server as a service manager does, so that it ends its kernels.
+func (l *lab) stop(t *testing.T) {
+	if l.cmd.ProcessState != nil {
+		return
+	}
+	_ = l.cmd.Process.Signal(syscall.SIGTERM)
+	select {
+	case <-l.exited:
+	case <-time.After(30 * time.Second):
+		t.Error("the server did not end within 30 s")
+		_ = l.cmd.Process.Kill()
+		<-l.exited
+	}
+}
+
+type labReport struct {
+	Kernel  string
+	Outputs [][]map[string]any
+}
+
+var digits = regexp.MustCompile(`[0-9]+`)
+
+func (r labReport) kernelPID(t *testing.T) string {
+	t.Helper()
+	out, _ := json.Marshal(r.Outputs[0])
+	pid := digits.Find(out)
+	if pid == nil {
+		t.Fatalf("cell 0 tells no pid: %s", out)
+	}
+	return string(pid)
+}
+
+func (w *world) runNotebook(l *lab, path string, cells []string) (r labReport) {
+	w.Helper()
+	cmd := w.command("project", w.python, w.script("lab_client.py"), l.url, path)
+	cmd.Env = append(cmd.Env, "JUPYTER_TOKEN="+l.token)
+	in, _ := json.Marshal(cells)
+	cmd.Stdin = bytes.NewReader(in)
+	if err := json.Unmarshal(w.run(cmd), &r); err != nil {
+		w.Fatal(err)
+	}
+	if len(r.Outputs) != len(cells) {
+		w.Fatalf("%d cells came back of %d", len(r.Outputs), len(cells))
+	}
+	return r
+}
+
+// otherProcesses lists every process but this one and the kernel.
+func (w *world) otherProcesses(kernel string) (pids []string) {
+	w.Helper()
+	dirs, _ := filepath.Glob("/proc/[0-9]*")
+	self := strconv.Itoa(os.Getpid())
+	seen := false
+	for _, dir := range dirs {
+		switch pid := filepath.Base(dir); pid {
+		case self:
+		case kernel:
+			seen = true
+		default:
+			pids = append(pids, pid)
+		}
+	}
+	if !seen && len(dirs) > 0 {
+		w.Errorf("kernel %s is not among the processes, so its environment cannot be told from others'", kernel)
+	}
+	return pids
+}
+
+// searchHome reads every file of the home. The vault is encrypted, so it is
+// searched like the rest.
+func (w *world) searchHome(n needles) {
+	w.Helper()
+	files := 0
+	err := filepath.WalkDir(w.dir, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || !d.Type().IsRegular() {
+			return err
+		}
+		b, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		files++
+		n.mustNotBeIn(w.T, strings.TrimPrefix(path, w.dir), b)
+		return nil
+	})
+	if err != nil {
+		w.Error(err)
+	}
+	if files < 20 {
+		w.Errorf("only %d files were searched", files)
+	}
+}

@@ -1,0 +1,288 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/nbhush/nbhush/agent/audit"
+	"github.com/nbhush/nbhush/agent/policy"
+	"github.com/nbhush/nbhush/agent/store"
+	"github.com/nbhush/nbhush/nbstrip/gitfilter"
+)
+
+func newDoctorCmd(a *app) *cobra.Command {
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:   "doctor",
+		Short: "check every part, and say what mends it",
+		Long: `Checks every part that nbhush needs, from the store to git's filter. Exits with 1 when a
+check found an error; warnings and notes do not count.`,
+		Args: argRange(0, 0, "no arguments"),
+		RunE: func(cmd *cobra.Command, _ []string) error { return runDoctor(cmd.Context(), a, asJSON) },
+	}
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print the findings as JSON")
+	return cmd
+}
+
+// Levels of a finding.
+const (
+	levelOK      = "ok"
+	levelInfo    = "info"
+	levelWarning = "warning"
+	levelError   = "error"
+)
+
+// finding is the result of one check.
+type finding struct {
+	Check string `json:"check"`
+	Level string `json:"level"`
+	Text  string `json:"text"`
+	Hint  string `json:"hint,omitempty"`
+}
+
+func ok(format string, args ...any) finding {
+	return finding{Level: levelOK, Text: fmt.Sprintf(format, args...)}
+}
+
+func info(hint, format string, args ...any) finding {
+	return finding{Level: levelInfo, Text: fmt.Sprintf(format, args...), Hint: hint}
+}
+
+func warn(hint, format string, args ...any) finding {
+	return finding{Level: levelWarning, Text: fmt.Sprintf(format, args...), Hint: hint}
+}
+
+// failed is the finding of a check that met err.
+func failed(err error, hint string) finding {
+	var h interface{ Hint() string }
+	if errors.As(err, &h) && h.Hint() != "" {
+		hint = h.Hint()
+	}
+	return finding{Level: levelError, Text: err.Error(), Hint: hint}
+}
+
+// checks are all that doctor looks at, in the order of how things depend on each other.
+var checks = []struct {
+	name string
+	do   func(context.Context, *app) finding
+}{
+	{"program", checkProgram},
+	{"folders", checkFolders},
+	{"store", checkStore},
+	{"agent", checkAgent},
+	{"secrets", checkSecrets},
+	{"audit log", checkAudit},
+	{"Jupyter", checkJupyter},
+	{"provisioner", checkProvisioner},
+	{"kernelspecs", checkKernelspecs},
+	{"git", checkGit},
+	{"git filter", checkGitFilter},
+	{"project", checkProject},
+}
+
+func runDoctor(ctx context.Context, a *app, asJSON bool) error {
+	findings := make([]finding, 0, len(checks))
+	bad := 0
+	for _, c := range checks {
+		f := c.do(ctx, a)
+		f.Check = c.name
+		if f.Level == levelError {
+			bad++
+		}
+		findings = append(findings, f)
+		if !asJSON {
+			a.printFinding(f)
+		}
+	}
+	if asJSON {
+		if err := a.printJSON(findings); err != nil {
+			return err
+		}
+	}
+	if bad > 0 {
+		return exitError{code: exitFailed}
+	}
+	return nil
+}
+
+func (a *app) printFinding(f finding) {
+	level := fmt.Sprintf("%-7s", f.Level)
+	if a.terminal(a.out) && a.getenv("NO_COLOR") == "" {
+		color := map[string]string{levelOK: "32", levelInfo: "36", levelWarning: "33", levelError: "31"}[f.Level]
+		level = "\x1b[" + color + "m" + level + "\x1b[0m"
+	}
+	a.printf("%s  %-12s %s\n", level, f.Check, printable(f.Text))
+	if f.Hint != "" {
+		a.printf("%-21s  -> %s\n", "", printable(f.Hint))
+	}
+}
+
+func checkProgram(_ context.Context, _ *app) finding {
+	self, err := os.Executable()
+	if err != nil {
+		return failed(err, "")
+	}
+	onPath, err := exec.LookPath("nbhush")
+	if err != nil {
+		return warn(fmt.Sprintf("export PATH=%q:$PATH", filepath.Dir(self)), "nbhush %s, but it is not on PATH", version)
+	}
+	if !sameFile(onPath, self) {
+		return warn("remove one of the two", "this is %s, but PATH finds %s first", self, onPath)
+	}
+	return ok("nbhush %s, %s", version, self)
+}
+
+func sameFile(a, b string) bool {
+	sa, errA := os.Stat(a)
+	sb, errB := os.Stat(b)
+	return errA == nil && errB == nil && os.SameFile(sa, sb)
+}
+
+// checkFolders looks at what other users could reach.
+func checkFolders(_ context.Context, a *app) finding {
+	for _, dir := range []string{a.home.Run, a.home.Data, a.home.State} {
+		st, err := os.Stat(dir)
+		if errors.Is(err, os.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return failed(err, "")
+		}
+		if st.Mode().Perm()&0o077 != 0 && filepath.Separator == '/' {
+			return failed(fmt.Errorf("other users can look into %s", dir), "chmod 700 "+joinWords([]string{dir}))
+		}
+	}
+	return ok("only this user can look into them")
+}
+
+func checkStore(ctx context.Context, a *app) finding {
+	kind, err := store.Chosen(a.home.ConfigFile())
+	if err != nil {
+		return failed(err, "mend "+a.home.ConfigFile())
+	}
+	switch kind {
+	case "":
+		return info("nbhush setup", "no store was chosen yet; the first secret chooses one")
+	case store.KindKeyring:
+		if err := store.KeyringAnswers(ctx); err != nil {
+			return failed(fmt.Errorf("the keyring was chosen, but: %w", err), "unlock the keyring, then: nbhush agent unlock")
+		}
+	}
+	return ok("%s", kind)
+}
+
+func checkAgent(ctx context.Context, a *app) finding {
+	st, err := a.client().Status(ctx)
+	switch {
+	case err != nil:
+		return failed(err, "nbhush agent start; its log is "+a.home.AgentLog())
+	case st.Version != version:
+		return warn("nbhush agent stop; it starts again by itself", "the agent is version %s, this is %s", st.Version, version)
+	case st.Locked:
+		return warn("nbhush agent unlock", "locked: %s", st.Detail)
+	}
+	return ok("answers, pid %d, %s known", st.PID, plural(st.Known, "value"))
+}
+
+func checkSecrets(ctx context.Context, a *app) finding {
+	secrets, err := a.client().List(ctx)
+	if err != nil {
+		return failed(err, "nbhush agent unlock")
+	}
+	for _, s := range secrets {
+		if s.Warning != "" {
+			return warn("use a longer value: nbhush set "+s.Name, "%s: %s", s.Name, s.Warning)
+		}
+	}
+	if len(secrets) == 0 {
+		return info("nbhush set NAME", "none yet")
+	}
+	return ok("%d", len(secrets))
+}
+
+func checkAudit(_ context.Context, a *app) finding {
+	n, err := audit.Verify(a.home.Audit())
+	if errors.Is(err, os.ErrNotExist) {
+		return info("", "empty")
+	}
+	if err != nil {
+		return failed(err, "keep a copy of "+a.home.Audit()+" and find out who changed it")
+	}
+	return ok("%s, the chain holds", plural(n, "line"))
+}
+
+func checkJupyter(_ context.Context, _ *app) finding {
+	path, err := exec.LookPath("jupyter")
+	if err != nil {
+		return info("pip install jupyterlab", "there is no Jupyter on PATH; it may live in a virtual environment")
+	}
+	return ok("%s", path)
+}
+
+func checkGit(ctx context.Context, _ *app) finding {
+	out, err := exec.CommandContext(ctx, "git", "version").Output()
+	if err != nil {
+		return info("install git", "there is no git on PATH")
+	}
+	return ok("%s", strings.TrimSpace(string(out)))
+}
+
+func checkGitFilter(ctx context.Context, a *app) finding {
+	dir, err := os.Getwd()
+	if err != nil {
+		return failed(err, "")
+	}
+	self, err := os.Executable()
+	if err != nil {
+		return failed(err, "")
+	}
+	o := gitfilter.Options{Global: true, Dir: dir, Program: self, Getenv: a.getenv}
+	st, err := gitfilter.Inspect(ctx, o)
+	if err != nil {
+		return failed(err, "nbhush git status")
+	}
+	switch {
+	case len(st.Problems) > 0:
+		return warn("nbhush git status --global", "%s", st.Problems[0])
+	case !st.Installed:
+		return info("nbhush git install --global", "not installed for this user; repositories may have it")
+	case !st.Works:
+		return failed(fmt.Errorf("git's command does not answer: %s", st.Command), "nbhush git install --global")
+	}
+	return ok("installed for this user and answers")
+}
+
+func checkProject(ctx context.Context, a *app) finding {
+	dir, err := os.Getwd()
+	if err != nil {
+		return failed(err, "")
+	}
+	path, err := policy.Find(dir)
+	if err != nil {
+		return failed(err, "")
+	}
+	if path == "" {
+		return info((&noProjectError{dir}).Hint(), "no %s here or above, so kernels that start here get no secrets", policy.FileName)
+	}
+	cfg, hash, err := policy.Load(path)
+	if err != nil {
+		return failed(err, "mend "+path)
+	}
+	all, err := a.client().Allowed(ctx)
+	if err != nil {
+		return failed(err, "")
+	}
+	for _, al := range all {
+		if al.Path == path && al.Hash == hash {
+			return ok("%s lists %s, approved", path, plural(len(cfg.Names()), "name"))
+		}
+	}
+	return warn("nbhush allow", "%s is not approved as it is now", path)
+}

@@ -1,0 +1,67 @@
+package main
+
+import (
+	"context"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"github.com/nbhush/nbhush/agent/secret"
+	"github.com/nbhush/nbhush/kernelhook/inject"
+)
+
+type getOptions struct{ name secret.Name }
+
+func newGetCmd(a *app) *cobra.Command {
+	var o getOptions
+	return &cobra.Command{
+		Use:   "get NAME",
+		Short: "print a secret",
+		Long: `Prints a secret's value to standard output; a newline is added on a terminal only.
+
+In a notebook of any language, nbhush get asks on behalf of the kernel: it has
+what this project's nbhush.toml lists and nbhush allow approved, and the value
+is taken out of what the cell shows.`,
+		Example: `  curl -H "Authorization: Bearer $(nbhush get API_TOKEN)" https://…   (in a script)
+  key <- system2("nbhush", c("get", "API_TOKEN"), stdout = TRUE)      (in an R notebook)`,
+		Args: argRange(1, 1, "the NAME of one secret"),
+		RunE: func(cmd *cobra.Command, args []string) (err error) {
+			if o.name, err = secret.ParseName(args[0]); err != nil {
+				return err
+			}
+			return runGet(cmd.Context(), a, o)
+		},
+	}
+}
+
+func runGet(ctx context.Context, a *app, o getOptions) error {
+	v, err := a.value(ctx, o.name)
+	if err != nil {
+		return err
+	}
+	defer v.Wipe()
+	if _, err := a.out.Write(v.Reveal()); err != nil {
+		return err
+	}
+	if a.terminal(a.out) {
+		a.printf("\n")
+	}
+	return nil
+}
+
+// value asks through the kernel's own endpoint inside a kernel, else at the agent.
+func (a *app) value(ctx context.Context, name secret.Name) (secret.Value, error) {
+	if endpoint := a.getenv("NBHUSH_ENDPOINT"); endpoint != "" {
+		values, err := inject.Ask(ctx, endpoint, a.getenv("NBHUSH_TOKEN"), []string{string(name)})
+		if err != nil {
+			return secret.Value{}, err
+		}
+		return values[0], nil
+	}
+	dir, err := os.Getwd()
+	if err != nil {
+		return secret.Value{}, err
+	}
+	values, err := a.client().Get(ctx, []secret.Name{name}, dir)
+	return values[name], err
+}

@@ -1,0 +1,168 @@
+package main
+
+import (
+	"context"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/nbhush/nbhush/kernelhook/kernelspec"
+)
+
+type jupyterOptions struct{ json bool }
+
+func newJupyterCmd(a *app) *cobra.Command {
+	var o jupyterOptions
+	cmd := asGroup(&cobra.Command{
+		Use:   "jupyter",
+		Short: "let Jupyter start every kernel behind nbhush",
+		Long: `Puts a kernel provisioner into this user's Jupyter configuration: a marked block in
+jupyter_config.py and a folder of Python files, no pip and no kernel spec touched.
+Servers see it when they start next; disable puts the file back to the byte.
+
+Programs that use Jupyter's libraries read no configuration (nbclient, papermill,
+VS Code): for them there is nbhush kernels enable, or in a shell of their own
+
+  PYTHONPATH=FOLDER JUPYTER_DEFAULT_PROVISIONER_NAME=nbhush papermill in.ipynb out.ipynb
+
+with the FOLDER that nbhush jupyter status names. NBHUSH=off in the environment
+of Jupyter, or in a kernel spec, starts kernels without nbhush.`,
+		Example: `  nbhush jupyter enable
+  nbhush jupyter status`,
+	})
+	sub := func(use, short string, run func(*app, kernelspec.Provisioner, jupyterOptions) error) {
+		c := &cobra.Command{
+			Use: use, Short: short, Args: argRange(0, 0, "no arguments"),
+			RunE: func(*cobra.Command, []string) error {
+				p, err := a.provisioner()
+				if err != nil {
+					return err
+				}
+				return run(a, p, o)
+			},
+		}
+		c.Flags().BoolVar(&o.json, "json", false, "print the status as JSON")
+		cmd.AddCommand(c)
+	}
+	sub("enable", "put the provisioner into Jupyter's configuration, or bring it up to date", runJupyterEnable)
+	sub("disable", "take it out again", runJupyterDisable)
+	sub("status", "say whether kernels start behind nbhush", runJupyterStatus)
+	return cmd
+}
+
+// provisioner is the provisioner of this user's Jupyter.
+func (a *app) provisioner() (kernelspec.Provisioner, error) {
+	dirs, err := kernelspec.FindDirs(a.getenv)
+	if err != nil {
+		return kernelspec.Provisioner{}, err
+	}
+	binary, err := ownPath()
+	if err != nil {
+		return kernelspec.Provisioner{}, err
+	}
+	return kernelspec.Provisioner{Dirs: dirs, Folder: a.home.Jupyter(), Binary: binary, Version: version}, nil
+}
+
+// ownPath is the path by which others should start this program: the one that
+// the user named or that PATH has, since it may be a link that outlives an upgrade.
+func ownPath() (string, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return "", err
+	}
+	if named, err := exec.LookPath(os.Args[0]); err == nil && sameFile(named, self) {
+		return filepath.Abs(named)
+	}
+	return self, nil
+}
+
+func runJupyterEnable(a *app, p kernelspec.Provisioner, o jupyterOptions) error {
+	changed, err := p.Enable()
+	if err != nil {
+		return err
+	}
+	st := p.Status()
+	if o.json {
+		return a.printJSON(st)
+	}
+	word := "enabled"
+	if !changed {
+		word = "was enabled already"
+	}
+	a.say("the provisioner %s in %s", word, st.Config)
+	if changed {
+		a.hintf("servers that run now start kernels behind nbhush after a restart")
+	}
+	a.warnChosen(st)
+	return nil
+}
+
+func (a *app) warnChosen(st kernelspec.ProvisionerStatus) {
+	if len(st.Chosen) > 0 {
+		a.warningf("another default provisioner is set in %s: where Jupyter reads that, it wins", strings.Join(st.Chosen, ", "))
+	}
+}
+
+func runJupyterDisable(a *app, p kernelspec.Provisioner, o jupyterOptions) error {
+	changed, err := p.Disable()
+	if err != nil {
+		return err
+	}
+	st := p.Status()
+	switch {
+	case o.json:
+		return a.printJSON(st)
+	case changed:
+		a.say("the provisioner is out of %s", st.Config)
+	default:
+		a.say("the provisioner was not in %s", st.Config)
+	}
+	return nil
+}
+
+func runJupyterStatus(a *app, p kernelspec.Provisioner, o jupyterOptions) error {
+	st := p.Status()
+	if o.json {
+		return a.printJSON(st)
+	}
+	state := "off"
+	switch {
+	case st.Enabled && st.Stale:
+		state = "on, of another version or for another nbhush"
+	case st.Enabled:
+		state = "on"
+	}
+	a.printf("provisioner %s\nconfig %s\nfolder %s\n", state, printable(st.Config), printable(st.Folder))
+	if st.Binary != "" {
+		a.printf("nbhush %s, %s\n", printable(st.Version), printable(st.Binary))
+	}
+	if st.Problem != "" {
+		a.say("%s", st.Problem)
+	}
+	if st.Mend != "" {
+		a.hintf("%s", st.Mend)
+	}
+	a.warnChosen(st)
+	return nil
+}
+
+// checkProvisioner is doctor's.
+func checkProvisioner(_ context.Context, a *app) finding {
+	p, err := a.provisioner()
+	if err != nil {
+		return failed(err, "")
+	}
+	st := p.Status()
+	switch {
+	case !st.Enabled:
+		return warn(st.Mend, "kernels start without nbhush: %s", st.Problem)
+	case len(st.Chosen) > 0:
+		return warn("", "%s names another default provisioner, which wins", strings.Join(st.Chosen, ", "))
+	case st.Stale:
+		return warn(st.Mend, "%s is of nbhush %s, for %s", st.Folder, st.Version, st.Binary)
+	}
+	return ok("in %s", st.Config)
+}

@@ -1,0 +1,86 @@
+package main
+
+import (
+	"context"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"github.com/nbhush/nbhush/agent/client"
+	"github.com/nbhush/nbhush/agent/secret"
+	"github.com/nbhush/nbhush/kernelhook"
+)
+
+type kernelOptions struct {
+	connectionFile string
+	argv           []string
+}
+
+func newKernelCmd(a *app) *cobra.Command {
+	var o kernelOptions
+	cmd := &cobra.Command{
+		Use:    "kernel -f CONNECTION_FILE -- KERNEL…",
+		Short:  "run a kernel behind the hook; Jupyter calls this",
+		Hidden: true,
+		Args:   argRange(1, -1, "the kernel's own command after --"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			o.argv = args
+			return runKernel(cmd.Context(), a, o)
+		},
+	}
+	cmd.Flags().StringVarP(&o.connectionFile, "file", "f", "", "Jupyter's connection file")
+	cmd.Flags().SetInterspersed(false)
+	return cmd
+}
+
+// runKernel joins the hook with this user's agent.
+func runKernel(ctx context.Context, a *app, o kernelOptions) error {
+	dir, err := os.Getwd()
+	if err != nil {
+		return err
+	}
+	exit, err := kernelhook.Run(ctx, kernelhook.Options{
+		ConnectionFile: o.connectionFile,
+		Argv:           o.argv,
+		Env:            os.Environ(),
+		Dir:            dir,
+		RunDir:         a.home.Run,
+		Stdout:         a.out,
+		Stderr:         a.err,
+		Connect: func(ctx context.Context) (kernelhook.Agent, error) {
+			s, err := a.client().Stream(ctx)
+			if err != nil {
+				return nil, err
+			}
+			return hookAgent{s}, nil
+		},
+	})
+	if err != nil {
+		return err
+	}
+	if code := exit.Leave(); code != 0 {
+		return exitError{code: code}
+	}
+	return nil
+}
+
+// hookAgent is a stream as the hook knows it: names come from a running cell as
+// plain strings and are checked here.
+type hookAgent struct{ *client.Stream }
+
+func (h hookAgent) Get(ctx context.Context, name string) (secret.Value, error) {
+	n, err := secret.ParseName(name)
+	if err != nil {
+		return secret.Value{}, err
+	}
+	return h.Stream.Get(ctx, n)
+}
+
+func (h hookAgent) Names(ctx context.Context) ([]string, error) {
+	names, err := h.Stream.Names(ctx)
+	list := make([]string, len(names))
+	for i, n := range names {
+		list[i] = string(n)
+	}
+	return list, err
+}

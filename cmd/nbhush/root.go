@@ -1,0 +1,194 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"github.com/nbhush/nbhush/agent/api"
+	"github.com/nbhush/nbhush/agent/client"
+	"github.com/nbhush/nbhush/agent/home"
+)
+
+// Exit codes of every command.
+const (
+	exitOK     = 0
+	exitFailed = 1
+	exitUsage  = 2
+	exitFound  = 3 // secrets were found
+	exitAgent  = 4 // the agent is away or locked
+)
+
+// version is set by the linker: -X main.version=…
+var version = "0.1.0-dev"
+
+// app is what every command shares: the terminal, the environment and the
+// places of files. It holds no state that changes.
+type app struct {
+	*ui
+	home home.Home
+}
+
+// run parses args, runs one command and returns the exit code. It owns the
+// signals: the first one ends ctx, the second one ends the process.
+func run(args []string, std stdio, getenv func(string) string) int {
+	u := &ui{stdio: std, getenv: getenv}
+	h, err := home.Find(getenv)
+	if err != nil {
+		u.fail(err)
+		return exitFailed
+	}
+	a := &app{ui: u, home: h}
+	ctx, stop := context.Background(), context.CancelFunc(func() {})
+	if len(args) == 0 || args[0] != "kernel" { // the hook passes signals on to its kernel
+		ctx, stop = signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
+		context.AfterFunc(ctx, stop)
+	}
+	defer stop()
+
+	root := newRootCmd(a)
+	root.SetArgs(args)
+	err = root.ExecuteContext(ctx)
+	if err == nil {
+		return exitOK
+	}
+	var code exitError
+	if !errors.As(err, &code) || code.err != nil {
+		u.fail(err)
+	}
+	return exitCode(err)
+}
+
+// exitError ends the process with a code; err, if any, is printed first.
+type exitError struct {
+	code int
+	err  error
+}
+
+func (e exitError) Error() string {
+	if e.err == nil {
+		return fmt.Sprintf("exit %d", e.code)
+	}
+	return e.err.Error()
+}
+
+func (e exitError) Unwrap() error { return e.err }
+
+// usageError says that the words of a command are off, and where the help is.
+type usageError struct {
+	cmd     *cobra.Command
+	message string
+}
+
+func (e *usageError) Error() string { return e.message }
+
+// Hint names the command's own help.
+func (e *usageError) Hint() string { return "see: " + e.cmd.CommandPath() + " --help" }
+
+func exitCode(err error) int {
+	var code exitError
+	var usage *usageError
+	switch {
+	case errors.As(err, &code):
+		return code.code
+	case errors.As(err, &usage):
+		return exitUsage
+	case errors.Is(err, &api.Error{Code: api.CodeAway}), errors.Is(err, &api.Error{Code: api.CodeLocked}):
+		return exitAgent
+	}
+	return exitFailed
+}
+
+func newRootCmd(a *app) *cobra.Command {
+	root := &cobra.Command{
+		Use:   "nbhush",
+		Short: "secrets for notebooks: there by name, never in a file",
+		Long: `nbhush gives Jupyter kernels their secrets by name and takes the values out of
+everything that is shown, saved or committed.`,
+		Example: `  nbhush set OPENAI_API_KEY      store a secret; it asks without echo
+  nbhush allow                   approve the names in this project's nbhush.toml
+  nbhush demo                    see the whole thing work, in a temporary place
+  nbhush doctor                  check every part`,
+		SilenceErrors:     true,
+		SilenceUsage:      true,
+		DisableAutoGenTag: true,
+	}
+	root.SetIn(a.in)
+	root.SetOut(a.out)
+	root.SetErr(a.err)
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		return &usageError{cmd, err.Error()}
+	})
+	root.AddGroup(
+		&cobra.Group{ID: "secrets", Title: "Secrets:"},
+		&cobra.Group{ID: "jupyter", Title: "Notebooks and kernels:"},
+		&cobra.Group{ID: "files", Title: "Files and git:"},
+		&cobra.Group{ID: "care", Title: "Care:"},
+	)
+	add := func(group string, cmds ...*cobra.Command) {
+		for _, c := range cmds {
+			c.GroupID = group
+			root.AddCommand(c)
+		}
+	}
+	add("secrets", newSetCmd(a), newGetCmd(a), newListCmd(a), newRmCmd(a), newImportCmd(a), newRunCmd(a),
+		newAllowCmd(a), newDenyCmd(a))
+	add("jupyter", newJupyterCmd(a), newKernelsCmd(a))
+	add("care", newSetupCmd(a), newUninstallCmd(a), newDemoCmd(a), newDoctorCmd(a), newAgentCmd(a), newVersionCmd(a))
+	root.AddCommand(newKernelCmd(a))
+	asGroup(root)
+	return root
+}
+
+// asGroup makes cmd, which only has subcommands, print its help without
+// arguments and refuse words that name none of them.
+func asGroup(cmd *cobra.Command) *cobra.Command {
+	cmd.Args = func(cmd *cobra.Command, args []string) error {
+		if len(args) == 0 {
+			return nil
+		}
+		message := fmt.Sprintf("there is no command %q", cmd.CommandPath()+" "+args[0])
+		if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
+			message += "; did you mean " + strings.Join(near, " or ") + "?"
+		}
+		return &usageError{cmd, message}
+	}
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
+	return cmd
+}
+
+// argRange is the Args of a command that takes min to max arguments (max < 0:
+// any number), called what in the message.
+func argRange(min, max int, what string) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		switch {
+		case len(args) < min:
+			return &usageError{cmd, cmd.CommandPath() + " needs " + what}
+		case max >= 0 && len(args) > max:
+			return &usageError{cmd, fmt.Sprintf("%s takes %s and no more; extra: %q", cmd.CommandPath(), what, args[max])}
+		}
+		return nil
+	}
+}
+
+// client returns a client of this user's agent; it starts the agent on demand.
+func (a *app) client() *client.Client { return &client.Client{} }
+
+// printJSON writes v to stdout as indented JSON.
+func (a *app) printJSON(v any) error {
+	enc := json.NewEncoder(a.out)
+	enc.SetIndent("", "  ")
+	enc.SetEscapeHTML(false)
+	return enc.Encode(v)
+}
+
+// runningClient returns a client that does not start the agent: for questions
+// about the agent itself, which should not change the answer.
+func (a *app) runningClient() *client.Client { return &client.Client{NoStart: true} }

@@ -1,0 +1,53 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+
+	"github.com/spf13/cobra"
+)
+
+type runOptions struct{ argv []string }
+
+func newRunCmd(a *app) *cobra.Command {
+	var o runOptions
+	cmd := &cobra.Command{
+		Use:   "run -- CMD [ARG…]",
+		Short: "run a command with the secrets of nbhush.toml in its environment",
+		Long: `Runs a command with every secret that the nbhush.toml of this folder (or one above it)
+lists in its environment, and exits as the command does.`,
+		Example: `  nbhush run -- papermill in.ipynb out.ipynb
+  nbhush run -- python train.py`,
+		Args: argRange(1, -1, "a command after --"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			o.argv = args
+			return runRun(cmd.Context(), a, o)
+		},
+	}
+	cmd.Flags().SetInterspersed(false)
+	return cmd
+}
+
+func runRun(ctx context.Context, a *app, o runOptions) error {
+	dir, err := os.Getwd()
+	if err != nil {
+		return err
+	}
+	path, err := exec.LookPath(o.argv[0])
+	if err != nil {
+		return fmt.Errorf("run %s: %w", o.argv[0], errors.Unwrap(err))
+	}
+	values, err := a.client().GetAll(ctx, dir)
+	if err != nil {
+		return err
+	}
+	env := os.Environ()
+	for name, v := range values {
+		env = append(env, string(name)+"="+string(v.Reveal()))
+		v.Wipe()
+	}
+	return execute(path, o.argv, env, a.stdio)
+}

@@ -1,0 +1,106 @@
+package main
+
+import (
+	"crypto/rand"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){
+		"nbhush": main,
+	})
+}
+
+// TestScripts runs testdata/script, the manual by example. Each script has a
+// home, a git configuration and an agent of its own; random values are in
+// $VALUE and $OTHER, files called value and other.
+func TestScripts(t *testing.T) {
+	testscript.Run(t, testscript.Params{
+		Dir:                 "../../testdata/script",
+		RequireExplicitExec: true,
+		RequireUniqueNames:  true,
+		UpdateScripts:       *update,
+		Setup:               setupScript,
+		Condition:           condition,
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"holds": holds,
+		},
+	})
+}
+
+func setupScript(env *testscript.Env) error {
+	// A short path: sockets lie below it.
+	base, err := os.MkdirTemp("", "nb")
+	if err != nil {
+		return err
+	}
+	env.Defer(func() { _ = os.RemoveAll(base) })
+	env.Defer(func() {
+		// The script's agent, if it started one.
+		cmd := exec.Command(filepath.Join(filepath.SplitList(env.Getenv("PATH"))[0], "nbhush"), "agent", "stop")
+		cmd.Env = env.Vars
+		_ = cmd.Run()
+	})
+	value, other := randomValue(), randomValue()
+	for name, content := range map[string]string{"value": value, "other": other} {
+		if err := os.WriteFile(filepath.Join(env.WorkDir, name), []byte(content), 0o600); err != nil {
+			return err
+		}
+	}
+	home := filepath.Join(env.WorkDir, "home")
+	if err := os.MkdirAll(filepath.Join(base, "config"), 0o700); err != nil {
+		return err
+	}
+	if err := os.MkdirAll(home, 0o700); err != nil {
+		return err
+	}
+	if err := os.WriteFile(filepath.Join(base, "config", "config.toml"), []byte("store = \"vault\"\n"), 0o600); err != nil {
+		return err
+	}
+	env.Vars = append(
+		env.Vars,
+		"HOME="+home,
+		"NBHUSH_HOME="+base,
+		"XDG_CONFIG_HOME="+filepath.Join(home, ".config"),
+		"XDG_RUNTIME_DIR="+base,
+		"DBUS_SESSION_BUS_ADDRESS=unix:path="+filepath.Join(base, "no-bus"),
+		"GIT_CONFIG_NOSYSTEM=1",
+		"GIT_AUTHOR_NAME=A", "GIT_AUTHOR_EMAIL=a@example.com",
+		"GIT_COMMITTER_NAME=A", "GIT_COMMITTER_EMAIL=a@example.com",
+		"VALUE="+value, "OTHER="+other,
+		"PYTHON="+os.Getenv("NBHUSH_TEST_PYTHON"),
+		"NO_COLOR=1",
+	)
+	return nil
+}
+
+// condition knows [jupyter]: NBHUSH_TEST_PYTHON names a Python that has Jupyter.
+// In CI that is no question.
+func condition(cond string) (bool, error) {
+	if cond == "jupyter" {
+		_, err := exec.LookPath(os.Getenv("NBHUSH_TEST_PYTHON"))
+		return os.Getenv("CI") == "true" || err == nil && os.Getenv("NBHUSH_TEST_PYTHON") != "", nil
+	}
+	return false, nil
+}
+
+// holds says whether files (or stdout, stderr) hold a secret that the script
+// knows, or twelve bytes of it, in any encoding: ! holds stdout leaky.ipynb.
+func holds(ts *testscript.TestScript, neg bool, args []string) {
+	n := newNeedles(ts.Getenv("VALUE"), ts.Getenv("OTHER"))
+	for _, arg := range args {
+		found := n.find([]byte(ts.ReadFile(arg))) >= 0
+		if found == neg {
+			ts.Fatalf("%s: holds a value: %v", arg, found)
+		}
+	}
+}
+
+// randomValue looks like an API key.
+func randomValue() string { return "nk-" + strings.ToLower(rand.Text()) + rand.Text() }

@@ -1,0 +1,70 @@
+package main
+
+import (
+	"context"
+	"errors"
+
+	"github.com/spf13/cobra"
+
+	"github.com/nbhush/nbhush/agent/api"
+	"github.com/nbhush/nbhush/agent/secret"
+)
+
+type setOptions struct {
+	name secret.Name
+	json bool
+}
+
+func newSetCmd(a *app) *cobra.Command {
+	var o setOptions
+	cmd := &cobra.Command{
+		Use:   "set NAME",
+		Short: "store a secret",
+		Long: `Stores a secret in the keyring or the vault. The value is asked for without echo,
+or read from standard input (one final newline is left out). It is never an
+argument: arguments are seen by every process of the machine.
+
+A running kernel sees the new value at its next nbhush.get.`,
+		Example: `  nbhush set OPENAI_API_KEY
+  pass show openai | nbhush set OPENAI_API_KEY`,
+		Args: argRange(1, 1, "the NAME of one secret (never its value)"),
+		RunE: func(cmd *cobra.Command, args []string) (err error) {
+			if o.name, err = secret.ParseName(args[0]); err != nil {
+				return err
+			}
+			return runSet(cmd.Context(), a, o)
+		},
+	}
+	cmd.Flags().BoolVar(&o.json, "json", false, "print the result as JSON")
+	return cmd
+}
+
+func runSet(ctx context.Context, a *app, o setOptions) error {
+	b, err := a.readSecret("value of "+string(o.name), api.MaxValue)
+	if err != nil {
+		return err
+	}
+	v := secret.New(b)
+	defer v.Wipe()
+	if v.Len() == 0 {
+		return errEmptyValue
+	}
+	res, err := a.client().Set(ctx, o.name, v)
+	if err != nil {
+		return err
+	}
+	if res.Warning != "" {
+		a.warningf("%s: %s", o.name, res.Warning)
+	}
+	if o.json {
+		return a.printJSON(res)
+	}
+	word := "stored"
+	if res.Replaced {
+		word = "replaced"
+	}
+	a.say("%s %s in the %s", word, o.name, res.Store)
+	return nil
+}
+
+var errEmptyValue = errors.New("the value is empty; nothing was stored")

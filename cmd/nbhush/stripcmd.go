@@ -1,0 +1,214 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/nbhush/nbhush/agent/client"
+	"github.com/nbhush/nbhush/agent/match"
+	"github.com/nbhush/nbhush/agent/savefile"
+	"github.com/nbhush/nbhush/nbstrip"
+)
+
+type stripOptions struct {
+	files       []string
+	check, json bool
+}
+
+func newStripCmd(a *app) *cobra.Command {
+	var o stripOptions
+	cmd := &cobra.Command{
+		Use:   "strip FILE…",
+		Short: "take the values of secrets out of notebooks, in place",
+		Long: `Puts [nbhush:NAME] in the place of each secret's value and leaves every other byte as
+it is. A file in which nothing is found is not written. - reads standard input and
+writes the stripped notebook to standard output.`,
+		Example: `  nbhush strip analysis.ipynb
+  nbhush strip --check *.ipynb      only say what would go; exits with 3 if there is something
+  nbhush strip - < in.ipynb > out.ipynb`,
+		Args: argRange(1, -1, "the FILE to strip, or -"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			o.files = args
+			return runStrip(cmd.Context(), a, o)
+		},
+	}
+	cmd.Flags().BoolVar(&o.check, "check", false, "change nothing; exit with 3 if there is something to strip")
+	cmd.Flags().BoolVar(&o.json, "json", false, "print what was found as JSON")
+	return cmd
+}
+
+// stripped is what strip says of one file.
+type stripped struct {
+	File     string            `json:"file"`
+	Findings []nbstrip.Finding `json:"findings"`
+	Dropped  []nbstrip.Dropped `json:"dropped,omitempty"`
+	Error    string            `json:"error,omitempty"`
+}
+
+func runStrip(ctx context.Context, a *app, o stripOptions) error {
+	finder := a.finder()
+	if len(o.files) == 1 && o.files[0] == "-" {
+		return stripStdin(ctx, a, o, finder)
+	}
+	results := []stripped{}
+	found, failed := false, false
+	for i, file := range o.files {
+		a.stripProgress(i, len(o.files), file)
+		res, err := stripOne(ctx, file, finder, o.check)
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if code := exitCode(err); err != nil && code == exitAgent {
+			return err // nothing else can be found either
+		}
+		s := stripped{File: file, Findings: res.Findings, Dropped: res.Dropped}
+		var unsafe *nbstrip.UnsafeError
+		switch {
+		case err != nil && o.json:
+			s.Error = err.Error()
+		case err != nil:
+			a.fail(err)
+		}
+		failed = failed || err != nil
+		found = found || res.Changed() || errors.As(err, &unsafe)
+		if s.Findings == nil {
+			s.Findings = []nbstrip.Finding{}
+		}
+		results = append(results, s)
+		if !o.json {
+			a.printStripped(a.printf, s)
+		}
+	}
+	if o.json {
+		if err := a.printJSON(results); err != nil {
+			return err
+		}
+	}
+	switch {
+	case o.check && found:
+		return exitError{code: exitFound}
+	case failed:
+		return exitError{code: exitFailed}
+	}
+	return nil
+}
+
+// stripOne strips the file, or with check only finds what would go.
+func stripOne(ctx context.Context, file string, f match.Finder, check bool) (nbstrip.Result, error) {
+	if !check {
+		// What a run that was killed left; a minute, since another one may be at work.
+		base := filepath.Base(file)
+		_ = savefile.Sweep(filepath.Dir(file), time.Minute, func(name string) bool { return name == base })
+		return nbstrip.StripFile(ctx, file, f, nbstrip.Options{})
+	}
+	src, err := os.ReadFile(file)
+	if err != nil {
+		return nbstrip.Result{}, err
+	}
+	res, err := nbstrip.Strip(ctx, src, f, nbstrip.Options{})
+	if err != nil {
+		return res, &fileError{file, err}
+	}
+	return res, nil
+}
+
+// fileError says which file an error is about.
+type fileError struct {
+	file string
+	err  error
+}
+
+func (e *fileError) Error() string { return "strip " + e.file + ": " + e.err.Error() }
+func (e *fileError) Unwrap() error { return e.err }
+
+// stripStdin strips a notebook on its way through; with an error, nothing was written.
+func stripStdin(ctx context.Context, a *app, o stripOptions, f match.Finder) error {
+	src, err := io.ReadAll(a.in)
+	if err != nil {
+		return &fileError{"standard input", err}
+	}
+	res, err := nbstrip.Strip(ctx, src, f, nbstrip.Options{})
+	var unsafe *nbstrip.UnsafeError
+	if o.check && errors.As(err, &unsafe) {
+		return exitError{exitFound, &fileError{"standard input", err}}
+	}
+	if err != nil {
+		return &fileError{"standard input", err}
+	}
+	s := stripped{File: "-", Findings: res.Findings, Dropped: res.Dropped}
+	if o.json && o.check {
+		if s.Findings == nil {
+			s.Findings = []nbstrip.Finding{}
+		}
+		err = a.printJSON([]stripped{s})
+	} else {
+		a.printStripped(func(format string, args ...any) { a.say(format[:len(format)-1], args...) }, s)
+	}
+	if err != nil {
+		return err
+	}
+	if o.check {
+		if res.Changed() {
+			return exitError{code: exitFound}
+		}
+		return nil
+	}
+	_, err = io.Copy(a.out, bytes.NewReader(res.Out))
+	return err
+}
+
+// printStripped prints names and places, a line each.
+func (a *app) printStripped(printf func(string, ...any), s stripped) {
+	file := printable(s.File)
+	for _, f := range s.Findings {
+		if f.Cell < 0 {
+			printf("%s:%d: %s, in the notebook's %s\n", file, f.Line, f.Name, f.Where)
+			continue
+		}
+		printf("%s:%d: %s, in the %s of cell %d\n", file, f.Line, f.Name, f.Where, f.Cell+1)
+	}
+	for _, d := range s.Dropped {
+		printf("%s:%d: %s of cell %d taken out whole\n", file, d.Line, printable(d.Mime), d.Cell+1)
+	}
+}
+
+// stripProgress says which of many files is being looked at, on a terminal.
+func (a *app) stripProgress(i, n int, file string) {
+	if n > 1 && a.terminal(a.err) && a.terminal(a.out) {
+		a.say("%d of %d: %s", i+1, n, file)
+	}
+}
+
+// finder asks this user's agent; it connects when the first text comes, so
+// that a filter that only smudges starts no agent.
+func (a *app) finder() match.Finder { return &lazyFinder{connect: a.client().Stream} }
+
+// lazyFinder is safe for concurrent use.
+type lazyFinder struct {
+	connect func(context.Context) (*client.Stream, error)
+	mu      sync.Mutex
+	stream  *client.Stream
+}
+
+func (l *lazyFinder) Find(ctx context.Context, text []byte) (match.Result, error) {
+	l.mu.Lock()
+	if l.stream == nil {
+		s, err := l.connect(ctx)
+		if err != nil {
+			l.mu.Unlock()
+			return match.Result{}, err
+		}
+		l.stream = s
+	}
+	s := l.stream
+	l.mu.Unlock()
+	return s.Find(ctx, text)
+}
