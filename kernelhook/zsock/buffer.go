@@ -97,12 +97,12 @@ func (b *buffer) message(peer []byte) Message {
 	return Message{Peer: peer, Frames: b.frames, buf: b, gen: b.gen.Load()}
 }
 
-// pool keeps released buffers by class of size: 1 KiB, 4 KiB, … keepLen. The
+// pool keeps released buffers by class of size: 1 KiB, 2 KiB, … keepLen. The
 // classes are narrow because a Sub may hold very many small messages at once.
-type pool struct{ classes [6]sync.Pool }
+type pool struct{ classes [11]sync.Pool }
 
 func classOf(n int) (index, size int) {
-	for index, size = 0, 1<<10; size < n; size <<= 2 {
+	for index, size = 0, 1<<10; size < n; size <<= 1 {
 		index++
 	}
 	return index, size

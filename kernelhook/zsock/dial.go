@@ -17,7 +17,6 @@ type client struct {
 	encoders encoders
 	wg       sync.WaitGroup
 	opts     Options
-	closing  chan struct{}
 	once     sync.Once
 }
 
@@ -32,7 +31,6 @@ func (c *client) dial(ctx context.Context, endpoint string, identity []byte, k *
 		return err
 	}
 	c.opts = o.withDefaults(k.queue)
-	c.closing = make(chan struct{})
 	for pause := 2 * time.Millisecond; ; pause = min(2*pause, 50*time.Millisecond) {
 		err := c.try(ctx, network, address, identity, k)
 		if err == nil {
@@ -72,7 +70,7 @@ func (c *client) try(ctx context.Context, network, address string, identity []by
 		return os.ErrNotExist
 	}
 	stop := context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })
-	p := newPeer(conn, k, &c.opts, &c.pool, &c.wg, c.closing)
+	p := newPeer(conn, k, &c.opts, &c.pool, &c.wg)
 	if err = p.connect(identity); err == nil && !stop() {
 		err = context.Cause(ctx)
 	}
@@ -100,7 +98,6 @@ func (c *client) send(frames [][]byte) error {
 // returns when all goroutines of the socket have ended.
 func (c *client) Close() error {
 	c.once.Do(func() {
-		close(c.closing)
 		linger([]*peer{c.peer}, c.opts.Linger)
 		_ = c.out.shut(ErrClosed)
 	})
@@ -138,8 +135,8 @@ func (d *Dealer) read() {
 		}
 		select {
 		case d.in <- b.message(nil):
-		case <-d.closing:
-			d.err = ErrClosed
+		case <-d.out.gone:
+			d.err = d.out.shut(ErrClosed)
 			return
 		}
 	}

@@ -52,14 +52,12 @@ type peer struct {
 
 	// subscribed, if set, is told of SUBSCRIBE and CANCEL.
 	subscribed func(topic []byte, cancel bool) error
-	// done is closed when the socket closes.
-	done <-chan struct{}
-	o    *Options
+	o          *Options
 }
 
-func newPeer(conn net.Conn, k *kind, o *Options, pl *pool, wg *sync.WaitGroup, done <-chan struct{}) *peer {
+func newPeer(conn net.Conn, k *kind, o *Options, pl *pool, wg *sync.WaitGroup) *peer {
 	p := &peer{
-		conn: conn, kind: k, o: o, done: done,
+		conn: conn, kind: k, o: o,
 		in:    newReader(conn, pl, smallBuffer),
 		out:   newQueue(conn, o.Queue, k.full, wg),
 		trust: make(chan struct{}),
@@ -153,6 +151,9 @@ func (p *peer) check(r ready) error {
 	if !slices.Contains(p.kind.peers, r.socketType) {
 		return fmt.Errorf("%w for %s", errSocketType, p.kind.name)
 	}
+	if p.kind.name != "ROUTER" {
+		return nil // "For all other socket types, the Identity property shall be ignored."
+	}
 	return checkIdentity(r.identity)
 }
 
@@ -193,7 +194,7 @@ func (p *peer) awaitTrust() bool {
 	select {
 	case <-p.trust:
 		return true
-	case <-p.done:
+	case <-p.out.gone:
 	case <-t.C:
 	}
 	return false

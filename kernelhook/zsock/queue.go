@@ -10,8 +10,9 @@ import (
 // that a message of small frames is one piece for writev.
 const inlineLen = 4 << 10
 
-// encoded is one message in the form of the wire, cut into pieces: scratch
-// holds the headers and small frames, the other pieces are the caller's frames.
+// encoded is one message in the form of the wire, cut into pieces: those with
+// even index are parts of scratch, which holds the headers and small frames,
+// those with odd index are the caller's frames.
 type encoded struct {
 	scratch []byte
 	pieces  [][]byte
@@ -65,20 +66,21 @@ func (e *encoded) reset() {
 }
 
 // share returns pieces that stay as they are when the caller's frames do not:
-// all but the very long ones are copied. It copies once for all queues.
+// all but the very long frames are copied. It copies once for all queues.
 func (e *encoded) share() [][]byte {
 	if e.kept != nil {
 		return e.kept
 	}
+	keep := func(i int) bool { return i%2 == 1 && len(e.pieces[i]) >= keepLen }
 	n := 0
-	for _, p := range e.pieces {
-		if len(p) < keepLen {
+	for i, p := range e.pieces {
+		if !keep(i) {
 			n += len(p)
 		}
 	}
 	block := make([]byte, 0, n)
-	for _, p := range e.pieces {
-		if len(p) >= keepLen {
+	for i, p := range e.pieces {
+		if keep(i) {
 			e.kept = append(e.kept, p)
 			continue
 		}
@@ -145,12 +147,13 @@ type queue struct {
 	writing  bool // the writer runs
 	closed   bool
 	cause    error         // of closed
-	idle     chan struct{} // closed when the writer ends
+	gone     chan struct{} // closed with closed
+	idle     chan struct{} // closed when the writer ends; nil before the first one
 	wg       *sync.WaitGroup
 }
 
 func newQueue(conn net.Conn, capacity int, f full, wg *sync.WaitGroup) *queue {
-	q := &queue{conn: conn, cap: capacity, full: f, wg: wg}
+	q := &queue{conn: conn, cap: capacity, full: f, wg: wg, gone: make(chan struct{})}
 	q.room.L = &q.mu
 	q.inline.init(conn)
 	return q
@@ -275,6 +278,7 @@ func (q *queue) close(err error) {
 	if !q.closed {
 		q.closed, q.cause = true, err
 		q.items = fifo[item]{}
+		close(q.gone)
 		q.room.Broadcast()
 		_ = q.conn.Close()
 	}
@@ -292,10 +296,9 @@ func (q *queue) shut(err error) error {
 func (q *queue) drained() <-chan struct{} {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if !q.writing {
-		c := make(chan struct{})
-		close(c)
-		return c
+	if q.idle == nil {
+		q.idle = make(chan struct{})
+		close(q.idle)
 	}
 	return q.idle
 }

@@ -61,7 +61,7 @@ func (r *Router) read(p *peer) error {
 		m.Trusted = p.isTrusted()
 		select {
 		case r.in <- m:
-		case <-r.done:
+		case <-p.out.gone: // cut off, which must end this goroutine
 			return ErrClosed
 		}
 	}

@@ -77,7 +77,7 @@ func (s *server) add(conn net.Conn) {
 		s.o.OnClose(errEvicted)
 		return
 	}
-	p := newPeer(conn, s.kind, &s.o, &s.pool, &s.wg, s.done)
+	p := newPeer(conn, s.kind, &s.o, &s.pool, &s.wg)
 	s.peers = append(s.peers, p)
 	s.wg.Go(func() { s.serve(p) })
 }
@@ -129,10 +129,7 @@ func (s *server) establish(p *peer) error {
 	if s.closed {
 		return ErrClosed
 	}
-	if s.kind != &routerKind {
-		p.id = nil // "For all other socket types, the Identity property shall be ignored."
-	}
-	if len(p.id) == 0 {
+	if len(p.id) == 0 || s.kind != &routerKind {
 		// Five bytes that begin with zero, as libzmq makes them: no peer can claim these.
 		s.nextID++
 		p.id = binary.BigEndian.AppendUint32([]byte{0}, s.nextID)

@@ -223,6 +223,32 @@ func TestEviction(t *testing.T) {
 	ping()
 }
 
+// TestEvictedReaders: connections that made way end, also while nobody takes
+// what they sent and while they wait for a verdict.
+func TestEvictedReaders(t *testing.T) {
+	const peers, clients = 4, 40
+	closed := make(chan error, clients)
+	r := listenRouter(t, "tcp://127.0.0.1:0", Options{MaxPeers: peers, Handshake: time.Hour, OnClose: func(err error) { closed <- err }})
+	for range clients {
+		dialRaw(t, r.Endpoint()).shake("DEALER", "").write(wire([]byte("hello")), wire([]byte("hello again")))
+	}
+	for range clients - peers {
+		if err := <-closed; !errors.Is(err, errEvicted) {
+			t.Errorf("a connection ended with %v", err)
+		}
+	}
+	judged := dialRaw(t, r.Endpoint()).shake("DEALER", "judged").write(wire([]byte("forged")), []byte{flagLong, 0, 0, 0, 0, 1, 0, 0, 0})
+	for string(recv(t, r).Peer) != "judged" {
+	}
+	for range peers {
+		dialRaw(t, r.Endpoint()).shake("DEALER", "")
+	}
+	judged.ended()
+	for range peers + 1 {
+		<-closed
+	}
+}
+
 // TestConnectClose: 200 clients come and go, and leave nothing.
 func TestConnectClose(t *testing.T) {
 	z := startLibzmq(t)

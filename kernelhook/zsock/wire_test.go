@@ -47,7 +47,7 @@ func hear(data []byte, step int, k *kind) (t talk) {
 	var wg sync.WaitGroup
 	var pl pool
 	o := Options{}.withDefaults(k.queue)
-	p := newPeer(conn, k, &o, &pl, &wg, nil)
+	p := newPeer(conn, k, &o, &pl, &wg)
 	p.subscribed = func([]byte, bool) error { return nil }
 	if t.err = p.accept(); t.err == nil {
 		t.used = len(data) - conn.in.Len() - (p.in.end - p.in.at)

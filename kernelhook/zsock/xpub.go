@@ -93,7 +93,7 @@ func (x *XPub) subscribe(s *subscriber, t []byte, cancel bool) error {
 	select {
 	case x.subs <- Subscription{Peer: s.id, Topic: t, Cancel: cancel}:
 		return nil
-	case <-x.done:
+	case <-s.out.gone:
 		return ErrClosed
 	}
 }

@@ -302,10 +302,13 @@ func TestRelease(t *testing.T) {
 func TestQueueKeepsCopies(t *testing.T) {
 	here, there := net.Pipe() // takes nothing that nobody reads
 	var wg sync.WaitGroup
-	q := newQueue(here, 1<<20, cutOff, &wg)
+	q := newQueue(here, 1<<30, cutOff, &wg)
 	var want []byte
 	for i := range 5 {
 		f := [][]byte{bytes.Repeat([]byte{'a' + byte(i)}, 100), bytes.Repeat([]byte{'A' + byte(i)}, 2*inlineLen)}
+		for range 300 * (i % 2) { // together longer than keepLen
+			f = append(f, bytes.Repeat([]byte{'0' + byte(i)}, inlineLen))
+		}
 		want = append(want, wire(f...)...)
 		var e encoded
 		e.encode(f)
@@ -313,8 +316,9 @@ func TestQueueKeepsCopies(t *testing.T) {
 			t.Fatal(err)
 		}
 		e.reset()
-		clear(f[0])
-		clear(f[1])
+		for _, f := range f {
+			clear(f)
+		}
 	}
 	got := make([]byte, len(want))
 	if _, err := io.ReadFull(there, got); err != nil || !bytes.Equal(got, want) {
