@@ -2,9 +2,9 @@ package match
 
 import (
 	"bytes"
-	"context"
 	"errors"
-	"sort"
+	"hash/maphash"
+	"slices"
 	"sync"
 
 	"github.com/nbhush/nbhush/agent/secret"
@@ -19,79 +19,311 @@ type Known struct {
 	Value secret.Value
 }
 
-// Set is a Finder of known values. It is immutable until Wipe and safe for
-// concurrent use.
+// Set is a Finder of known values. It does not change until Wipe and is safe
+// for concurrent use.
 type Set struct {
 	mu    sync.RWMutex // Find reads, Wipe writes
 	wiped bool
-	names []string
-	forms [][]byte
+	len   int
+
+	names   []string   // in the order of New
+	barrier []string   // the placeholders of names, sorted
+	arena   []byte     // the texts of all forms, one after the other
+	heft    []byte     // of each byte of arena, in halves: 2 bits each
+	forms   []formInfo // in the order of arena
+	long    index      // of windows of 8 bytes
+	short   index      // of windows of 4 bytes, of forms whose core has less than minPiece
+	tail    tailFilter
 }
 
+// formInfo is a form in the arena.
+type formInfo struct {
+	start uint32
+	name  uint32 // index of names
+	edge  edge
+}
+
+// maxArena bounds the arena, so that places fit into 32 bits.
+const maxArena = 1 << 31
+
 // New returns a Set of known. It keeps copies of the values in forms of its
-// own and neither changes nor keeps the values themselves. Values for which
-// Weakness has a reason are left out.
+// own and neither changes nor keeps the values themselves. Values that
+// Weakness says cannot be matched are left out. Where two values have a piece
+// in common, the first one names it.
 func New(known []Known) *Set {
-	s := &Set{}
+	b := &builder{set: &Set{}, seed: maphash.MakeSeed(), seen: make(map[uint64][]int)}
+	var values [][]byte
 	for _, k := range known {
-		if Weakness(k.Value) != "" {
+		v := k.Value.Reveal()
+		if unmatchable(v) != "" {
 			continue
 		}
-		s.names = append(s.names, string(k.Name))
-		s.forms = append(s.forms, bytes.Clone(k.Value.Reveal()))
+		values = append(values, v[:min(len(v), maxLen)])
+		b.set.names = append(b.set.names, string(k.Name))
 	}
-	return s
+	shared := countShared(values)
+	for i, v := range values {
+		b.addValue(uint32(i), v, shared)
+	}
+	shared.wipe()
+	return b.finish()
 }
 
 // Len returns the number of values that s finds.
-func (s *Set) Len() int { return len(s.names) }
-
-// Find implements Finder. It fails with ErrWiped after Wipe.
-func (s *Set) Find(ctx context.Context, text []byte) (Result, error) {
-	if err := ctx.Err(); err != nil {
-		return Result{}, err
-	}
-	s.mu.RLock()
-	defer s.mu.RUnlock()
-	if s.wiped {
-		return Result{}, ErrWiped
-	}
-	var all []Span
-	longest := 0
-	for i, f := range s.forms {
-		longest = max(longest, len(f))
-		for at := 0; ; {
-			k := bytes.Index(text[at:], f)
-			if k < 0 {
-				break
-			}
-			all = append(all, Span{at + k, at + k + len(f), s.names[i]})
-			at += k + 1
-		}
-	}
-	sort.SliceStable(all, func(i, j int) bool { return all[i].Start < all[j].Start })
-	var r Result
-	for _, h := range all {
-		if n := len(r.Spans); n > 0 && h.Start < r.Spans[n-1].End {
-			r.Spans[n-1].End = max(r.Spans[n-1].End, h.End)
-			continue
-		}
-		r.Spans = append(r.Spans, h)
-	}
-	r.Tail = min(len(text), max(0, longest-1))
-	for i := len(r.Spans) - 1; i >= 0 && r.Spans[i].End > len(text)-r.Tail; i-- {
-		r.Tail = max(r.Tail, len(text)-r.Spans[i].Start)
-	}
-	return r, nil
-}
+func (s *Set) Len() int { return s.len }
 
 // Wipe overwrites every copy of a value that s holds. It waits for running
 // calls of Find; later ones fail.
 func (s *Set) Wipe() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, f := range s.forms {
-		clear(f)
+	clear(s.arena)
+	s.long.wipe()
+	s.short.wipe()
+	s.tail.wipe()
+	s.wiped = true
+	s.arena, s.heft, s.forms, s.long, s.short, s.tail = nil, nil, nil, index{}, index{}, tailFilter{}
+}
+
+// builder makes a Set.
+type builder struct {
+	set    *Set
+	seed   maphash.Seed
+	seen   map[uint64][]int // indices of set.forms by a hash of their text
+	hefts  []uint8          // of the arena
+	long   []uint32         // places of windows for the index
+	short  []uint32
+	silent []uint32 // places of windows that are in neither and not elsewhere
+}
+
+// countShared counts in how many of values 8 bytes stand.
+func countShared(values [][]byte) counter {
+	total := 0
+	for _, v := range values {
+		total += len(v)
 	}
-	s.forms, s.wiped = nil, true
+	shared := newCounter(total)
+	var slots []uint32
+	for _, v := range values {
+		slots = slots[:0]
+		for i := 0; i+8 <= len(v); i++ {
+			slots = append(slots, shared.slot(load64(v[i:])))
+		}
+		slices.Sort(slots)
+		for _, p := range slices.Compact(slots) {
+			shared.bump(p)
+		}
+	}
+	return shared
+}
+
+// addValue adds the forms of the value of names[name], and those of the
+// password in it if it is a URL.
+func (b *builder) addValue(name uint32, value []byte, shared counter) {
+	heft := weigh(value)
+	for i := 0; i+8 <= len(value); i++ {
+		if shared.counts[shared.slot(load64(value[i:]))] > sharedMax {
+			clear(heft[i : i+8])
+		}
+	}
+	b.addForms(name, formsOf(value, heft))
+	if lo, hi := urlPassword(value); unmatchable(value[lo:hi]) == "" {
+		b.addForms(name, formsOf(value[lo:hi], heft[lo:hi]))
+	}
+	b.set.len++
+}
+
+func (b *builder) addForms(name uint32, fs []form) {
+	for i := range fs {
+		b.addForm(name, &fs[i], fs[:i])
+	}
+	for i := range fs {
+		clear(fs[i].text)
+	}
+}
+
+// addForm adds f and the windows by which it is found; before are the forms of
+// the same value that were added already.
+func (b *builder) addForm(name uint32, f *form, before []form) {
+	start := len(b.set.arena)
+	if start+len(f.text) > maxArena || b.isKnown(f) {
+		return
+	}
+	b.set.arena = appendWiping(b.set.arena, f.text)
+	b.hefts = append(b.hefts, f.heft...)
+	b.set.forms = append(b.set.forms, formInfo{uint32(start), name, f.edge})
+	b.set.tail.note(f)
+
+	light := sum(f.heft[:f.core()]) < minHeft // only a match of the whole core counts
+	fragments := sum(f.heft) >= minHeft
+	var covered []bool
+	if !light {
+		covered = f.coveredBy(before)
+	}
+	for i := 0; i+8 <= len(f.text); i++ {
+		place := uint32(start + i)
+		switch {
+		case covered != nil && covered[i]:
+		case f.core() < minPiece:
+			b.silent = append(b.silent, place)
+		case light && i < step, fragments && sum(f.heft[i:i+8]) > 0, isNear(covered, i):
+			b.long = append(b.long, place)
+		default:
+			b.silent = append(b.silent, place)
+		}
+	}
+	if f.core() < minPiece {
+		for i := range step {
+			b.short = append(b.short, uint32(start+i))
+		}
+	}
+}
+
+// isKnown reports whether an earlier form has the text of f, and remembers f.
+func (b *builder) isKnown(f *form) bool {
+	h := maphash.Bytes(b.seed, f.text)
+	for _, i := range b.seen[h] {
+		if s := b.set; f.edge == s.forms[i].edge &&
+			bytes.Equal(f.text, s.arena[s.forms[i].start:s.formEnd(i)]) && bytes.Equal(f.heft, b.hefts[s.forms[i].start:s.formEnd(i)]) {
+			return true
+		}
+	}
+	b.seen[h] = append(b.seen[h], len(b.set.forms))
+	return false
+}
+
+// coveredBy returns which windows of f need not be stored, because an earlier
+// form of the value has them, with all the bytes around them that a piece of
+// minPiece bytes could have: a piece of f that has only such windows is a
+// piece of that form. One form is chosen, since pieces must not be covered in
+// parts. See the package comment.
+func (f *form) coveredBy(before []form) []bool {
+	var best []bool
+	most := 0
+	for i := range before {
+		if before[i].class != f.class {
+			continue
+		}
+		covered := make([]bool, len(f.text))
+		n := 0
+		f.stretches(&before[i], func(lo, hi int) {
+			if lo > 0 {
+				lo += minPiece - 8
+			}
+			if hi < len(f.text) {
+				hi -= minPiece - 8
+			}
+			for j := lo; j+8 <= hi; j++ {
+				covered[j] = true
+				n++
+			}
+		})
+		if n > most {
+			best, most = covered, n
+		}
+	}
+	return best
+}
+
+// isNear reports whether one of the step windows before or after i is covered.
+// A piece with covered windows and others has one that is near.
+func isNear(covered []bool, i int) bool {
+	return covered != nil && slices.Contains(covered[max(0, i-step):min(len(covered), i+step+1)], true)
+}
+
+// stretches calls yield with the bounds of each stretch of f that g has too, for the
+// same bytes of the value and with the same weights.
+func (f *form) stretches(g *form, yield func(lo, hi int)) {
+	if f.at == nil {
+		f.stretchesBytewise(g, yield)
+		return
+	}
+	lo := int32(0)
+	n := min(len(f.at), len(g.at)) - 1
+	for i := range n {
+		a, b := f.at[i:i+2], g.at[i:i+2]
+		if a[1]-a[0] == b[1]-b[0] && bytes.Equal(f.text[a[0]:a[1]], g.text[b[0]:b[1]]) && bytes.Equal(f.heft[a[0]:a[1]], g.heft[b[0]:b[1]]) {
+			continue
+		}
+		yield(int(lo), int(a[0]))
+		lo = a[1]
+	}
+	yield(int(lo), int(f.at[n]))
+}
+
+// stretchesBytewise is stretches for base64. A piece that ends with the core
+// of f is not taken for one of g unless it is the end of g's core too, since
+// the character after it would be missed.
+func (f *form) stretchesBytewise(g *form, yield func(lo, hi int)) {
+	lo, end := 0, min(len(f.text), len(g.text))
+	if f.edge.rightMask != 0 && (f.core() != g.core() || f.edge != g.edge) {
+		end = min(end, f.core()-1)
+	}
+	for i := range end {
+		if f.text[i] != g.text[i] || f.heft[i] != g.heft[i] {
+			yield(lo, i)
+			lo = i + 1
+		}
+	}
+	yield(lo, end)
+}
+
+// finish builds the indexes and returns the Set.
+func (b *builder) finish() *Set {
+	s := b.set
+	s.arena = appendWiping(make([]byte, 0, len(s.arena)), s.arena)
+	s.forms = slices.Clip(s.forms)
+	s.heft = make([]byte, (len(b.hefts)+3)/4)
+	for i, h := range b.hefts {
+		s.heft[i/4] |= h << (i % 4 * 2)
+	}
+	s.long = newIndex(b.long, func(p uint32) uint64 { return load64(s.arena[p:]) * mixLong })
+	s.short = newIndex(b.short, func(p uint32) uint64 { return load32(s.arena[p:]) * mixShort })
+	s.tail.build(s, b.silent)
+	for _, n := range s.names {
+		s.barrier = append(s.barrier, Placeholder(n))
+	}
+	slices.Sort(s.barrier)
+	s.barrier = slices.Compact(s.barrier)
+	return s
+}
+
+// formOf returns the index of the form that has place.
+func (s *Set) formOf(place uint32) int {
+	lo, hi := 0, len(s.forms)
+	for hi-lo > 1 {
+		if mid := (lo + hi) / 2; s.forms[mid].start <= place {
+			lo = mid
+		} else {
+			hi = mid
+		}
+	}
+	return lo
+}
+
+// formEnd returns where form i ends in the arena.
+func (s *Set) formEnd(i int) int {
+	if i+1 < len(s.forms) {
+		return int(s.forms[i+1].start)
+	}
+	return len(s.arena)
+}
+
+// appendWiping is append, but leaves no copy of dst behind.
+func appendWiping(dst, src []byte) []byte {
+	if cap(dst)-len(dst) >= len(src) {
+		return append(dst, src...)
+	}
+	bigger := make([]byte, len(dst), max(2*cap(dst), len(dst)+len(src)))
+	copy(bigger, dst)
+	clear(dst)
+	return append(bigger, src...)
+}
+
+func sum(heft []uint8) int {
+	n := 0
+	for _, h := range heft {
+		n += int(h)
+	}
+	return n
 }

@@ -1,0 +1,215 @@
+package match
+
+import (
+	"context"
+	"math/bits"
+)
+
+const (
+	// step is how far apart the windows of the text are that are looked up.
+	// A piece of minPiece bytes has minPiece-8+1 windows of 8 bytes in a row,
+	// and a core of MinLen bytes as many of 4, so one of them is looked up.
+	step = 5
+	// block is how much text is searched between two looks at the context.
+	block = step << 17
+)
+
+// Find implements Finder. It fails with ErrWiped after Wipe.
+func (s *Set) Find(ctx context.Context, text []byte) (Result, error) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	if err := ctx.Err(); err != nil {
+		return Result{}, err
+	}
+	if s.wiped {
+		return Result{}, ErrWiped
+	}
+	if len(s.forms) == 0 {
+		return Result{}, nil
+	}
+	f := finding{set: s, text: text}
+	for p := 0; p < len(text); p += block {
+		if p > 0 && ctx.Err() != nil {
+			return Result{}, ctx.Err()
+		}
+		if len(s.short.places) > 0 {
+			f.scanBoth(p, min(p+block, len(text)))
+		} else {
+			f.scanLong(p, min(p+block, len(text)-7))
+		}
+	}
+	var r Result
+	for _, h := range f.hits {
+		r.Spans = append(r.Spans, Span{h.start, h.end, s.names[h.name]})
+	}
+	r.Tail = s.tailOf(text, r.Spans)
+	return r, nil
+}
+
+// finding is one call of Find.
+type finding struct {
+	set  *Set
+	text []byte
+	hits []hit
+
+	// extended remembers where the pieces end that were last extended, so
+	// that the other windows of a piece cost next to nothing.
+	extended [64]struct{ diagonal, end int }
+
+	cut      bool // whether bars is made
+	bars     []Span
+	next     int // of bars, the first that ends behind the place looked at
+	from, to int // what lies between two bars, around the place looked at
+}
+
+// hit is a span while its neighbours may still be merged with it.
+type hit struct {
+	start, end int
+	name       uint32
+	longest    int // length of the piece that gave the name
+}
+
+// scanLong looks at the windows of 8 bytes that start in [p, end), end at
+// most len(text)-7.
+func (f *finding) scanLong(p, end int) {
+	text, words, shift := f.text, f.set.long.filter.words, f.set.long.filter.shift
+	for ; p < end; p += step {
+		window := load64(text[p:])
+		hash := window * mixLong
+		if w := words[hash>>(shift&63)]; w>>(hash>>((shift-6)&63)&63)&(w>>(hash>>((shift-12)&63)&63))&1 != 0 {
+			f.tryLong(p, window, hash)
+		}
+	}
+}
+
+// scanBoth looks at the windows of 8 and of 4 bytes that start in [p, end).
+func (f *finding) scanBoth(p, end int) {
+	text, words, shift := f.text, f.set.long.filter.words, f.set.long.filter.shift
+	short := &f.set.short.filter
+	for last := min(end, len(text)-7); p < last; p += step {
+		window := load64(text[p:])
+		hash := window * mixLong
+		if w := words[hash>>(shift&63)]; w>>(hash>>((shift-6)&63)&63)&(w>>(hash>>((shift-12)&63)&63))&1 != 0 {
+			f.tryLong(p, window, hash)
+		}
+		if hash := window & 0xFFFFFFFF * mixShort; short.has(hash) {
+			f.tryShort(p, window&0xFFFFFFFF, hash)
+		}
+	}
+	for ; p < min(end, len(text)-3); p += step {
+		window := load32(text[p:])
+		if hash := window * mixShort; short.has(hash) {
+			f.tryShort(p, window, hash)
+		}
+	}
+}
+
+func (f *finding) tryLong(p int, window, hash uint64) {
+	for _, place := range f.set.long.bucket(hash) {
+		if load64(f.set.arena[place:]) == window {
+			f.extend(place, p, 8)
+		}
+	}
+}
+
+func (f *finding) tryShort(p int, window, hash uint64) {
+	for _, place := range f.set.short.bucket(hash) {
+		if load32(f.set.arena[place:]) == window {
+			f.extend(place, p, 4)
+		}
+	}
+}
+
+// extend finds the longest piece with the window of the given width that is
+// at place in the arena and at p in the text.
+func (f *finding) extend(place uint32, p, width int) {
+	diagonal := int(place) - p
+	known := &f.extended[uint64(diagonal)*mixLong>>58]
+	if known.diagonal == diagonal && p < known.end || !f.between(p, width) {
+		return
+	}
+	s, at := f.set, int(place)
+	i := s.formOf(place)
+	end := at + width + common(f.text[p+width:f.to], s.arena[at+width:s.formEnd(i)])
+	start := at - commonBack(f.text[f.from:p], s.arena[s.forms[i].start:at])
+	known.diagonal, known.end = diagonal, end-diagonal
+	f.judge(i, start, end, start-diagonal)
+}
+
+// between reports whether a window lies between two placeholders, and sets
+// from and to.
+func (f *finding) between(p, width int) bool {
+	if !f.cut {
+		f.cut, f.bars = true, f.set.placeholders(f.text)
+	}
+	for f.next < len(f.bars) && f.bars[f.next].End <= p {
+		f.from = f.bars[f.next].End
+		f.next++
+	}
+	f.to = len(f.text)
+	if f.next < len(f.bars) {
+		f.to = f.bars[f.next].Start
+	}
+	return p+width <= f.to
+}
+
+// judge adds the piece [start, end) of the arena, in form i, which is at p in
+// the text, to the hits if it counts.
+func (f *finding) judge(i, start, end, p int) {
+	s := f.set
+	lo, hi := shortLines(s.arena[start:end])
+	start, end, p = start+lo, start+hi, p+lo
+
+	first, core, e := int(s.forms[i].start), s.formEnd(i)-int(s.forms[i].edge.pad), s.forms[i].edge
+	whole := start == first && end >= core
+	if !whole && (end-start < minPiece || !s.isHeavy(start, end)) {
+		return
+	}
+	q := p + end - start
+	if start == first && e.leftMask != 0 && p > f.from && agrees(f.text[p-1], e.leftMask, e.leftBits) {
+		p--
+	}
+	if end == core && e.rightMask != 0 && q < f.to && agrees(f.text[q], e.rightMask, e.rightBits) {
+		q++
+	}
+	f.add(hit{p, q, s.forms[i].name, q - p})
+}
+
+// agrees reports whether c is a base64 character with the given bits.
+func agrees(c byte, mask, bits uint8) bool {
+	v := sextet(c)
+	return v != 0xFF && v&mask == bits
+}
+
+// add merges h with the hits that it overlaps. Those that only touch stay
+// apart: otherwise whatever ends a text would have to wait for the next one.
+func (f *finding) add(h hit) {
+	for len(f.hits) > 0 {
+		last := &f.hits[len(f.hits)-1]
+		if last.end <= h.start {
+			break
+		}
+		if last.longest > h.longest || last.longest == h.longest && last.name < h.name {
+			h.name, h.longest = last.name, last.longest
+		}
+		h.start, h.end = min(h.start, last.start), max(h.end, last.end)
+		f.hits = f.hits[:len(f.hits)-1]
+	}
+	f.hits = append(f.hits, h)
+}
+
+// isHeavy reports whether the bytes [start, end) of the arena weigh enough
+// for a fragment.
+func (s *Set) isHeavy(start, end int) bool {
+	sum := 0
+	for i := start; i < end && sum < minHeft; i++ {
+		if i%4 == 0 && i+4 <= end {
+			b := s.heft[i/4]
+			sum += bits.OnesCount8(b&0x55) + 2*bits.OnesCount8(b&0xAA)
+			i += 3
+			continue
+		}
+		sum += int(s.heft[i/4] >> (i % 4 * 2) & 3)
+	}
+	return sum >= minHeft
+}
