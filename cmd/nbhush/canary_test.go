@@ -111,7 +111,7 @@ func canaryCells() []string {
 		"%hush CANARY\nprint(CANARY, s[3:-3])",
 		"print(dict(os.environ))",
 		"h = display('waiting', display_id=True); h.update({'text/plain': s}, raw=True)",
-		"def f(x):\n    raise RuntimeError\nlocals_ = s\nf(locals_)" + "\n" + "print(s)",
+		"%xmode Verbose\ndef f(x):\n    raise RuntimeError\nf(s)",
 		"import logging; logging.warning('key %s', s)",
 		"from ipykernel.comm import Comm; c = Comm(target_name='nobody', data={'key': s}); c.send({'again': a}); print(a)",
 		"nbhush.env('CANARY'); print(os.environ['CANARY'])",

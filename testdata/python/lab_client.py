@@ -41,8 +41,13 @@ def collect(outputs, kind, content):
             outputs.append({"output_type": "stream", "name": content["name"], "text": content["text"]})
     elif kind == "error":
         outputs.append({"output_type": "error", **{k: content[k] for k in ("ename", "evalue", "traceback")}})
+    elif kind == "update_display_data":
+        for output in outputs:
+            if output.get("transient") == content["transient"]:
+                output["data"], output["metadata"] = content["data"], content["metadata"]
     elif kind in ("display_data", "execute_result"):
-        output = {"output_type": kind, "data": content["data"], "metadata": content["metadata"]}
+        output = {"output_type": kind, "data": content["data"], "metadata": content["metadata"],
+                  "transient": content.get("transient")}
         if kind == "execute_result":
             output["execution_count"] = content["execution_count"]
         outputs.append(output)
@@ -70,6 +75,8 @@ def execute(ws, session, source):
             idle = content["execution_state"] == "idle"
         else:
             collect(outputs, kind, content)
+    for output in outputs:
+        output.pop("transient", None)  # not a part of nbformat
     return outputs, count
 
 
