@@ -3,6 +3,7 @@ package nbstrip
 import (
 	"bytes"
 	"context"
+	"math"
 	"slices"
 	"unicode/utf16"
 	"unicode/utf8"
@@ -11,9 +12,16 @@ import (
 	"github.com/nbhush/nbhush/nbstrip/notebook"
 )
 
+// maxText is the largest file that is searched as text, in bytes: offsets have
+// 31 bits, and what came as UTF-16 may grow by half.
+const maxText = math.MaxInt32 / 2
+
 // checkText passes src, which is no notebook, if f finds nothing in it: neither
 // as it is nor with the escapes of JSON decoded.
 func checkText(ctx context.Context, src []byte, f match.Finder, cause *notebook.NotNotebookError) (Result, error) {
+	if len(src) > maxText {
+		return Result{}, &UnsafeError{Line: 1, Cause: cause}
+	}
 	s := newSearcher(ctx, f, 0)
 	text := fromUTF16(src)
 	spans, err := s.findBytes(text)

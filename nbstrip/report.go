@@ -36,15 +36,19 @@ type Dropped struct {
 	Line int    `json:"line"`
 }
 
-// UnsafeError says that a file which is no readable notebook holds secrets. It
-// was not changed: there is no telling what an edit would break.
+// UnsafeError says that a file which is no readable notebook holds secrets, or
+// is too large to be searched. It was not changed: there is no telling what an
+// edit would break.
 type UnsafeError struct {
 	Line  int      // of the first secret, from 1
-	Names []string // of the secrets, each once, in the order of the file
+	Names []string // of the secrets, each once, in the order of the file; none if it was too large
 	Cause *notebook.NotNotebookError
 }
 
 func (e *UnsafeError) Error() string {
+	if len(e.Names) == 0 {
+		return fmt.Sprintf("the file is too large to be searched: %v", e.Cause)
+	}
 	return fmt.Sprintf("line %d: the value of %s is in a file that cannot be stripped: %v", e.Line, strings.Join(e.Names, ", "), e.Cause)
 }
 
@@ -53,8 +57,11 @@ func (e *UnsafeError) Unwrap() error { return e.Cause }
 
 // Hint says what the user can do about it.
 func (e *UnsafeError) Hint() string {
-	if e.Cause.Conflict {
+	switch {
+	case e.Cause.Conflict:
 		return "resolve the conflict, then add the file again"
+	case len(e.Names) == 0:
+		return "make it smaller, or keep it under a name that does not end in .ipynb"
 	}
 	return fmt.Sprintf("open the file in an editor and take the value out of line %d, then try again", e.Line)
 }

@@ -285,15 +285,12 @@ func checkStripped(t *testing.T, src []byte, res Result, f match.Finder) {
 		t.Fatalf("changed outside of strings:\n%q\n%q", was.skeleton, now.skeleton)
 	}
 	for i, text := range was.texts {
-		r, err := f.Find(t.Context(), []byte(text.decoded))
-		if err != nil {
-			t.Fatal(err)
+		if text == now.texts[i] {
+			continue // and clean, as a second run found nothing in it
 		}
-		if len(r.Spans) == 0 {
-			if text != now.texts[i] {
-				t.Fatalf("a text without values changed: %q, was %q", now.texts[i].raw, text.raw)
-			}
-			continue
+		r, err := f.Find(t.Context(), []byte(text.decoded))
+		if err != nil || len(r.Spans) == 0 {
+			t.Fatalf("a text without values changed: %q, was %q (%v)", now.texts[i].raw, text.raw, err)
 		}
 		want := string(match.Replace(nil, []byte(text.decoded), r.Spans))
 		got := now.texts[i].decoded

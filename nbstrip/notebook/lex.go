@@ -60,7 +60,9 @@ func (l *lexer) str() (span, error) {
 	start := l.pos
 	var escaped uint32
 	for {
-		l.pos = special(l.src, l.pos)
+		if l.pos < len(l.src) && l.src[l.pos] != '"' { // often it comes behind an escape
+			l.pos = special(l.src, l.pos)
+		}
 		if l.pos >= len(l.src) {
 			return span{}, l.fail("the file ends inside a string")
 		}
@@ -86,9 +88,19 @@ func (l *lexer) str() (span, error) {
 func special(src []byte, i int) int {
 	for ; i+32 <= len(src); i += 32 {
 		b := src[i : i+32]
-		if specials(word(b))|specials(word(b[8:]))|specials(word(b[16:]))|specials(word(b[24:])) != 0 {
-			break
+		m0, m1, m2, m3 := specials(word(b)), specials(word(b[8:])), specials(word(b[16:])), specials(word(b[24:]))
+		if m0|m1|m2|m3 == 0 {
+			continue
 		}
+		switch {
+		case m0 != 0:
+			return i + bits.TrailingZeros64(m0)/8
+		case m1 != 0:
+			return i + 8 + bits.TrailingZeros64(m1)/8
+		case m2 != 0:
+			return i + 16 + bits.TrailingZeros64(m2)/8
+		}
+		return i + 24 + bits.TrailingZeros64(m3)/8
 	}
 	for ; i+8 <= len(src); i += 8 {
 		if m := specials(word(src[i:])); m != 0 {

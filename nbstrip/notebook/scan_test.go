@@ -237,11 +237,11 @@ func jsonStrings(src []byte) (all []string, err error) {
 // that nbformat prescribes, and that they decode as encoding/json decodes them.
 func checkTexts(t *testing.T, nb *Notebook, want []string) {
 	for _, x := range nb.Texts() {
-		var naive []byte
+		var decoded []byte
 		for _, s := range x.strings {
 			raw := string(s.bytes(nb.src))
 			for len(want) > 0 && want[0] != raw {
-				if word := decode(t, want[0]); common[string(word)] == "" {
+				if word := naive(t, want[0]); common[string(word)] == "" {
 					t.Fatalf("%q is in no text", want[0])
 				}
 				want = want[1:]
@@ -250,8 +250,8 @@ func checkTexts(t *testing.T, nb *Notebook, want []string) {
 				t.Fatalf("%q is no string of the source", raw)
 			}
 			want = want[1:]
-			naive = append(naive, decode(t, raw)...)
+			decoded = append(decoded, naive(t, raw)...)
 		}
-		checkText(t, x, naive)
+		checkText(t, x, decoded)
 	}
 }

@@ -170,24 +170,31 @@ func (r *Reader) Append(dst []byte, max int) []byte {
 			r.at += n
 			continue
 		}
-		n := 0
-		for n < len(s) && len(dst) < limit {
-			if char, size := unescape(s[n:]); size > 0 {
-				n += size
-				if char >= utf8.RuneSelf {
-					dst = utf8.AppendRune(dst, char)
-				} else if !r.binary || char != '\n' && char != '\r' {
-					dst = append(dst, byte(char))
-				}
-				continue
-			}
-			size := verbatim(s[n:min(len(s), n+limit-len(dst))])
-			dst = append(dst, s[n:n+size]...)
-			n += size
-		}
+		var n int
+		dst, n = decode(dst, s, limit, r.binary)
 		r.at += n
 	}
 	return dst
+}
+
+// decode appends to dst what s stands for, until dst has limit bytes or one
+// character more, and returns how much of s that was.
+func decode(dst, s []byte, limit int, binary bool) ([]byte, int) {
+	n := 0
+	for n < len(s) && len(dst) < limit {
+		char, size := unescape(s[n:])
+		switch {
+		case size == 0:
+			size = verbatim(s[n:min(len(s), n+limit-len(dst))])
+			dst = append(dst, s[n:n+size]...)
+		case char >= utf8.RuneSelf:
+			dst = utf8.AppendRune(dst, char)
+		case !binary || char != '\n' && char != '\r':
+			dst = append(dst, byte(char))
+		}
+		n += size
+	}
+	return dst, n
 }
 
 // verbatim returns how many bytes of s, which does not begin with an escape,
@@ -207,6 +214,10 @@ func unescape(s []byte) (char rune, n int) {
 	if c := escapes[s[1]]; c != 0 {
 		return rune(c), 2
 	}
+	return unescapeHex(s)
+}
+
+func unescapeHex(s []byte) (char rune, n int) {
 	char, ok := hex4(s)
 	if !ok {
 		return 0, 0

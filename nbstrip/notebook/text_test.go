@@ -8,9 +8,9 @@ import (
 	"unicode/utf8"
 )
 
-// decode decodes the inside of a JSON string with encoding/json, which replaces
+// naive decodes the inside of a JSON string with encoding/json, which replaces
 // invalid UTF-8; that stays as it is here.
-func decode(t *testing.T, raw string) []byte {
+func naive(t *testing.T, raw string) []byte {
 	t.Helper()
 	var out []byte
 	for len(raw) > 0 { // between invalid bytes
@@ -36,12 +36,12 @@ func decode(t *testing.T, raw string) []byte {
 	return out
 }
 
-// checkText checks that x decodes to naive, in pieces of every small size, and
+// checkText checks that x decodes to want, in pieces of every small size, and
 // that its map leads every byte back to where it came from.
-func checkText(t *testing.T, x Text, naive []byte) {
+func checkText(t *testing.T, x Text, want []byte) {
 	t.Helper()
 	if x.Binary {
-		naive = bytes.ReplaceAll(bytes.ReplaceAll(naive, []byte("\n"), nil), []byte("\r"), nil)
+		want = bytes.ReplaceAll(bytes.ReplaceAll(want, []byte("\n"), nil), []byte("\r"), nil)
 	}
 	for _, size := range []int{1, 2, 3, 7, maxSize} {
 		var got []byte
@@ -52,43 +52,43 @@ func checkText(t *testing.T, x Text, naive []byte) {
 				t.Fatalf("%d bytes in a piece of %d", len(got)-before, size)
 			}
 		}
-		if !bytes.Equal(got, naive) {
-			t.Fatalf("pieces of %d: %q, want %q", size, got, naive)
+		if !bytes.Equal(got, want) {
+			t.Fatalf("pieces of %d: %q, want %q", size, got, want)
 		}
 	}
-	if b, ok := x.Verbatim(); ok && !bytes.Equal(b, naive) {
-		t.Fatalf("verbatim %q, want %q", b, naive)
+	if b, ok := x.Verbatim(); ok && !bytes.Equal(b, want) {
+		t.Fatalf("verbatim %q, want %q", b, want)
 	}
-	if !x.Binary && len(naive) < 4096 {
-		checkMap(t, x, naive)
+	if !x.Binary && len(want) < 4096 {
+		checkMap(t, x, want)
 	}
 }
 
 // checkMap checks for every decoded byte that its source range lies in a string
 // of the text, decodes to the character around it, and that ranges ascend.
-func checkMap(t *testing.T, x Text, naive []byte) {
+func checkMap(t *testing.T, x Text, decoded []byte) {
 	t.Helper()
 	m := x.Map()
 	last := Range{}
-	for at := range naive {
+	for at := range decoded {
 		ranges := m.Ranges(at, at+1)
 		if len(ranges) != 1 {
-			t.Fatalf("byte %d of %q has %d ranges", at, naive, len(ranges))
+			t.Fatalf("byte %d of %q has %d ranges", at, decoded, len(ranges))
 		}
 		r := ranges[0]
 		if r != last && r.Start < last.End {
-			t.Fatalf("byte %d of %q is at %v, the one before at %v", at, naive, r, last)
+			t.Fatalf("byte %d of %q is at %v, the one before at %v", at, decoded, r, last)
 		}
 		last = r
-		if got := Raw(x.src[r.Start:r.End]).AppendTo(nil); !bytes.Equal(got, character(naive, at)) && !joins(x, r) {
-			t.Fatalf("byte %d of %q leads to %q", at, naive, got)
+		if got := Raw(x.src[r.Start:r.End]).AppendTo(nil); !bytes.Equal(got, character(decoded, at)) && !joins(x, r) {
+			t.Fatalf("byte %d of %q leads to %q", at, decoded, got)
 		}
 	}
-	if len(naive) == 0 {
+	if len(decoded) == 0 {
 		return
 	}
 	total := 0
-	for _, r := range m.Ranges(0, len(naive)) {
+	for _, r := range m.Ranges(0, len(decoded)) {
 		total += r.End - r.Start
 	}
 	want := 0
@@ -96,7 +96,7 @@ func checkMap(t *testing.T, x Text, naive []byte) {
 		want += len(s.bytes(x.src))
 	}
 	if total != want {
-		t.Fatalf("the whole of %q leads to %d bytes of %d", naive, total, want)
+		t.Fatalf("the whole of %q leads to %d bytes of %d", decoded, total, want)
 	}
 }
 
@@ -217,6 +217,6 @@ func FuzzText(f *testing.F) {
 		if err != nil || len(nb.strings) != 2 {
 			return // a quote or worse in them
 		}
-		checkText(t, nb.Text(0), append(decode(t, a), decode(t, b)...))
+		checkText(t, nb.Text(0), append(naive(t, a), naive(t, b)...))
 	})
 }
