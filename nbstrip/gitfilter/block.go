@@ -21,6 +21,9 @@ type note struct {
 	newFile    bool
 	newFolders int
 	lineEnd    bool // the last line had no end
+	// hadAttributes: the attributes were there already, as in a clone of a
+	// repository that has them committed, and are not Uninstall's to take.
+	hadAttributes bool
 }
 
 func (n note) String() string {
@@ -34,6 +37,9 @@ func (n note) String() string {
 	if n.lineEnd {
 		s += "; line end added"
 	}
+	if n.hadAttributes {
+		s += "; attributes were there"
+	}
 	return s + "\n"
 }
 
@@ -44,6 +50,8 @@ func parseNote(line []byte) (n note) {
 			n.newFile = true
 		case "line end added":
 			n.lineEnd = true
+		case "attributes were there":
+			n.hadAttributes = true
 		default:
 			_, _ = fmt.Sscanf(part, "new folders: %d", &n.newFolders)
 		}
@@ -67,9 +75,21 @@ func findBlock(file []byte) (start, end int, n note, err error) {
 	head, _, _ := bytes.Cut(file[start:], []byte("\n"))
 	i := bytes.Index(file[start:], []byte("\n"+blockEnd))
 	if i < 0 {
-		return 0, 0, note{}, errBlock
+		return beginOnly(file, start, start+len(head))
 	}
 	return start, start + i + 1 + len(blockEnd), parseNote(head[len(blockBegin):]), nil
+}
+
+// beginOnly is findBlock for a block without an end: git config --remove-section
+// takes out the section and the comments in it, the end among them.
+func beginOnly(file []byte, start, lineEnd int) (int, int, note, error) {
+	rest := bytes.TrimPrefix(file[lineEnd:], []byte("\n"))
+	for _, ours := range []string{sectionHead, attributes} {
+		if bytes.HasPrefix(rest, []byte(ours)) {
+			return 0, 0, note{}, errBlock
+		}
+	}
+	return start, len(file) - len(rest), parseNote(file[start+len(blockBegin) : lineEnd]), nil
 }
 
 // withBlock returns file with the block holding lines, at its place or at the

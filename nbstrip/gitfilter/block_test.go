@@ -52,12 +52,26 @@ func FuzzBlock(f *testing.F) {
 }
 
 func TestBlockWithoutEnd(t *testing.T) {
-	for _, file := range []string{blockBegin + "\n*.ipynb filter=nbhush\n", "a\n" + blockBegin} {
+	for _, file := range []string{blockBegin + "\n*.ipynb filter=nbhush\n", "a\n" + blockBegin + "; new file\n" + configBlock("/nbhush")} {
 		if _, err := withBlock([]byte(file), attributes, note{}); err == nil {
 			t.Errorf("%q was edited", file)
 		}
 		if _, _, _, err := withoutBlock([]byte(file)); err == nil {
 			t.Errorf("%q was edited", file)
+		}
+	}
+}
+
+// TestBlockAfterRemoveSection: git config --remove-section leaves the first line.
+func TestBlockAfterRemoveSection(t *testing.T) {
+	for file, want := range map[string]string{
+		"a\n" + blockBegin:                               "a\n",
+		"a\n" + blockBegin + "; new file\n[user]\n":      "a\n[user]\n",
+		"a\n" + blockBegin + "; line end added\nb = c\n": "a\nb = c\n",
+	} {
+		got, _, found, err := withoutBlock([]byte(file))
+		if err != nil || !found || string(got) != want {
+			t.Errorf("%q: got %q, %v, want %q", file, got, err, want)
 		}
 	}
 }

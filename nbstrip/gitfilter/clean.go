@@ -46,7 +46,7 @@ type WithheldError struct {
 }
 
 func (e *WithheldError) Error() string {
-	return fmt.Sprintf("what changed in %s is not shown: %v", e.Path, e.Err)
+	return fmt.Sprintf("%s counts as changed and is not shown: %v", e.Path, e.Err)
 }
 
 // Unwrap returns why it could not be checked; its Hint, if any, is what mends it.

@@ -38,10 +38,12 @@ func setting(value, program string) string {
 	return fmt.Sprintf(value, shellQuote(program))
 }
 
+const sectionHead = "[filter \"nbhush\"]\n"
+
 // configBlock is the section in the syntax of git-config(1).
 func configBlock(program string) string {
 	var b strings.Builder
-	b.WriteString("[filter \"nbhush\"]\n")
+	b.WriteString(sectionHead)
 	for _, s := range settings {
 		b.WriteString("\t" + s.key + " = " + configQuote(setting(s.value, program)) + "\n")
 	}

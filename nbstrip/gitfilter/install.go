@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/nbhush/nbhush/agent/savefile"
 )
@@ -25,12 +26,17 @@ func Install(ctx context.Context, o Options) ([]string, error) {
 		}
 	}
 	var changed []string
+	had := holder(p.attributes[:1]) != ""
 	// The attributes come last: without the section they do nothing.
-	for _, f := range []struct{ path, lines string }{
-		{p.config[0], configBlock(o.Program)},
-		{p.attributes[0], attributes},
+	for _, f := range []struct {
+		path, lines string
+		had         bool
+	}{
+		{p.config[0], configBlock(o.Program), had},
+		{p.attributes[0], attributes, false},
 	} {
 		did, err := edit(f.path, func(old []byte, fresh note) ([]byte, note, error) {
+			fresh.hadAttributes = f.had
 			out, err := withBlock(old, f.lines, fresh)
 			return out, note{}, err
 		})
@@ -65,7 +71,11 @@ func Uninstall(ctx context.Context, o Options) ([]string, error) {
 		return nil, err
 	}
 	var changed []string
-	for _, path := range append(p.attributes, p.config...) {
+	files := append(slices.Clone(p.attributes), p.config...)
+	if hadAttributes(p.config) {
+		files = p.config
+	}
+	for _, path := range files {
 		did, err := edit(path, func(old []byte, _ note) ([]byte, note, error) {
 			out, n, _, err := withoutBlock(old)
 			return out, n, err
@@ -78,6 +88,18 @@ func Uninstall(ctx context.Context, o Options) ([]string, error) {
 		}
 	}
 	return changed, nil
+}
+
+// hadAttributes reports whether a block in one of the files notes that.
+func hadAttributes(config []string) bool {
+	for _, file := range config {
+		if b, err := os.ReadFile(file); err == nil {
+			if start, _, n, err := findBlock(b); err == nil && start >= 0 {
+				return n.hadAttributes
+			}
+		}
+	}
+	return false
 }
 
 // edit replaces the file at path by what change makes of it, under the lock
