@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import time
+import urllib.error
 import urllib.request
 
 DEADLINE = 60
@@ -89,6 +90,13 @@ def server(log, name="python3"):
                 text = r.read()
                 return json.loads(text) if text else None
 
+        def answers():
+            try:
+                return ask("GET", "") is not None
+            except urllib.error.URLError:
+                return False
+
+        wait("the server's answer", answers)  # its file is there before it listens
         kernel = ask("POST", "", {"name": name})["id"]
         client = BlockingKernelClient(connection_file=os.path.join(jupyter_runtime_dir(), "kernel-%s.json" % kernel))
         client.load_connection_file()
@@ -158,10 +166,10 @@ def manager(name, encryption="disabled", interrupt_mode="signal"):
         client.wait_for_ready(timeout=DEADLINE)
         result["restart"] = run(client, "print(6 * 8)")
         client.stop_channels()
-        started = time.monotonic()
+        km.shutdown_wait_time = DEADLINE
         km.shutdown_kernel()
         result["stopped"] = not p.has_process and not km.is_alive()
-        result["quick"] = time.monotonic() - started
+        result["asked"] = km._shutdown_status.value == "ShutdownRequest"  # not SIGTERM, not SIGKILL
     finally:
         if km.has_kernel:
             km.shutdown_kernel(now=True)

@@ -32,8 +32,9 @@ class NbhushProvisioner(LocalProvisioner):
         except OSError as why:
             if cmd == self.bare:
                 raise
+            info = await super().launch_kernel(self.bare, **kwargs)
             self.say(cmd[0], "does not start (%s)" % why)
-            return await super().launch_kernel(self.bare, **kwargs)
+            return info
 
     def hook(self, cmd, env):
         """Return the argv to start: hooked, or bare with a line in the log that says why."""
