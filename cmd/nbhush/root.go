@@ -141,6 +141,7 @@ everything that is shown, saved or committed.`,
 	add("secrets", newSetCmd(a), newGetCmd(a), newListCmd(a), newRmCmd(a), newImportCmd(a), newRunCmd(a),
 		newAllowCmd(a), newDenyCmd(a))
 	add("jupyter", newJupyterCmd(a), newKernelsCmd(a))
+	add("files", newGitCmd(a), newStripCmd(a), newWatchCmd(a))
 	add("care", newSetupCmd(a), newUninstallCmd(a), newDemoCmd(a), newDoctorCmd(a), newAgentCmd(a), newVersionCmd(a))
 	root.AddCommand(newKernelCmd(a))
 	asGroup(root)
