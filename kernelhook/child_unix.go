@@ -5,7 +5,9 @@ package kernelhook
 import (
 	"os"
 	"os/signal"
+	"strconv"
 	"syscall"
+	"time"
 )
 
 // absorbed are the signals that Jupyter and the terminal send to the whole
@@ -19,11 +21,18 @@ var forwarded = []os.Signal{syscall.SIGTERM, syscall.SIGHUP}
 // raise ends this process by the signal that ended the kernel, so that Jupyter
 // sees what it would have seen. It returns if it could not.
 func raise(sig os.Signal) {
-	signal.Reset(sig)
-	if s, ok := sig.(syscall.Signal); ok {
-		_ = syscall.Kill(os.Getpid(), s)
+	s, ok := sig.(syscall.Signal)
+	if !ok {
+		return
 	}
-	select {} // the signal is on its way
+	signal.Reset(sig)
+	switch s {
+	case syscall.SIGKILL, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP:
+		_ = syscall.Kill(os.Getpid(), s)
+		time.Sleep(time.Second) // it is on its way
+	default: // the Go runtime would make a crash of its own out of it
+		_ = syscall.Exec("/bin/sh", []string{"sh", "-c", "kill -" + strconv.Itoa(int(s)) + " $$"}, nil)
+	}
 }
 
 // exitOf returns how a process ended.

@@ -4,10 +4,15 @@ import (
 	"bytes"
 	"context"
 	"crypto/rand"
+	"encoding/base64"
+	"encoding/hex"
 	"encoding/json"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"reflect"
+	"runtime"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -138,4 +143,213 @@ func TestFirstCell(t *testing.T) {
 	same(t, told[1], `{"result":"[nbhush:ASKED]","stream":"True\n"}`)
 	same(t, told[2], `{"end":false}`)
 	r.gone()
+}
+
+// Whatever a cell does to show a value, no client and no log sees it, and the
+// rest of what it shows is there.
+func TestCells(t *testing.T) {
+	r := newRig(t)
+	told := r.script("cells.py")
+	seen := map[string]bool{}
+	for _, o := range told {
+		cell := o["cell"].(string)
+		seen[cell] = true
+		shown := o["shown"].(string)
+		if reply, ok := o["reply"].(string); ok {
+			shown += reply
+		}
+		switch cell {
+		case "literal":
+			if strings.Contains(shown, "nbhush") {
+				t.Errorf("%s: %s", cell, shown)
+			}
+		case "asked":
+			if !strings.Contains(shown, "[nbhush:ASKED]") {
+				t.Errorf("%s: %s", cell, shown)
+			}
+		default:
+			if !strings.Contains(shown, "[nbhush:TOKEN]") {
+				t.Errorf("%s: %s", cell, shown)
+			}
+		}
+	}
+	if len(seen) < 30 {
+		t.Errorf("only %d cells ran", len(seen))
+	}
+	if !strings.Contains(r.log.String(), "on the own stdout: [nbhush:TOKEN]") {
+		t.Errorf("the log lacks the kernel's own stdout: %s", r.log.String())
+	}
+	for name, v := range r.values {
+		for form, encoded := range map[string]string{
+			"base64": base64.StdEncoding.EncodeToString([]byte(v.Value)), "hex": hex.EncodeToString([]byte(v.Value)),
+		} {
+			if all, _ := json.Marshal(told); strings.Contains(string(all), strings.TrimRight(encoded, "=")) {
+				t.Errorf("the %s of %s was delivered", form, name)
+			}
+		}
+	}
+	r.gone()
+}
+
+func TestComms(t *testing.T) {
+	r := newRig(t)
+	told := r.script("comms.py")
+	n := len("headtail") + len(r.values["TOKEN"].Value)
+	same(t, told[0], `{"data":{"k":"[nbhush:TOKEN]","n":1.1},"small":`+strconv.Itoa(n)+`,"head":"head","tail":"tail","middle":["*"],"same":true}`)
+	same(t, told[1], `{"sent":[{"deep":[{"x":"[nbhush:TOKEN]"}]}]}`)
+	same(t, told[2], `{"same":true,"echo":"echo"}`)
+}
+
+// A kernel behind the hook lives and dies as a bare one: interrupts, restarts,
+// and the status that Jupyter sees at its end.
+func TestLife(t *testing.T) {
+	r := newRig(t)
+	by := map[string]map[string]any{}
+	for _, mode := range []string{"hooked", "bare"} {
+		by[mode] = map[string]any{}
+		for _, o := range r.script("life.py", mode) {
+			by[mode][o["what"].(string)] = o["got"]
+		}
+	}
+	if len(by["bare"]) < 11 {
+		t.Errorf("only %d things were compared", len(by["bare"]))
+	}
+	for what, want := range by["bare"] {
+		if got := by["hooked"][what]; !reflect.DeepEqual(got, want) {
+			t.Errorf("%s: hooked %v, bare %v", what, got, want)
+		}
+	}
+	r.gone()
+}
+
+// Two clients get their own replies and prompts, all output, their
+// iopub_welcome; subshells and the debugger work.
+func TestClients(t *testing.T) {
+	r := newRig(t)
+	told := r.script("clients.py")
+	for i, want := range []string{
+		`{"distinct":true}`,
+		`{"replies":["ok",2],"result":"1"}`,
+		`{"seen":["from the second\n"]}`,
+		`{"input":{"one":["to one\n",["one? "]],"two":["to two\n",["two? "]]}}`,
+		`{"order":["sub ok","main ok"],"text":"[nbhush:ASKED] \n"}`,
+		`{"welcome":["iopub_welcome",{"subscription":""},{}]}`,
+		`{"debug":["debug_reply",true,"debugInfo"]}`,
+		`{"heart":true}`,
+	} {
+		same(t, told[i], want)
+	}
+}
+
+// The kernel runs without the agent, says so once, and shows nothing unsearched
+// once it has a value.
+func TestAway(t *testing.T) {
+	r := newRig(t)
+	told := r.script("away.py")
+	const notice = "nbhush: this kernel runs without its secrets, and output is not checked: the agent is away; start it with: nbhush agent start"
+	const withheld = "[nbhush: output withheld: the agent is away; start it with: nbhush agent start]"
+	for i, want := range []string{
+		`{"what":"first cell","stream":"None\n` + notice + `\n","names":["stdout","stderr"]}`,
+		`{"what":"get","ename":"Error","evalue":["the agent is away","start it with: nbhush agent start"],"stream":""}`,
+		`{"what":"back","stream":"[nbhush:ASKED]\n"}`,
+		`{"what":"away again","stream":"` + withheld + `\n","result":{"text/plain":"` + withheld + `"},"status":"ok"}`,
+		`{"what":"still away","stream":"` + withheld + `\n"}`,
+		`{"what":"back again","stream":"[nbhush:ASKED]\n"}`,
+	} {
+		same(t, told[i], want)
+	}
+	if got := strings.Count(r.log.String(), notice); got != 1 {
+		t.Errorf("the log has the notice %d times", got)
+	}
+}
+
+// Cells ask by name, from wherever a cell can run code; errors are short and
+// say what mends them; nothing is left in the user's namespace.
+func TestAsk(t *testing.T) {
+	r := newRig(t)
+	want := map[string][3]string{ // stream, result, error
+		"namespace":   {"", "([],\n ['',\n  \"sorted(n for n in globals() if 'hush' in n.lower() or n == 'source'), In, Out\"],\n {})", ""},
+		"count":       {"", "3", ""},
+		"history":     {"", "'sorted(n for n in gl'", ""},
+		"names":       {"", "['ASKED', 'TOKEN']", ""},
+		"mask":        {"", "['Secret', True, '[nbhush:ASKED]', True, 'str']", ""},
+		"env":         {"", "True", ""},
+		"magic":       {"", "(True, True, [nbhush:ASKED])", ""},
+		"denied":      {"", "", "nbhush.Denied: OTHER is not allowed here\nallow it with: nbhush allow"},
+		"unknown":     {"", "", "nbhush.Error: there is no secret called NOT_THERE\nstore it with: nbhush set NOT_THERE"},
+		"bad name":    {"", "", "nbhush.Error: a secret's name has only letters, digits and _ and does not begin with a digit\nuse the name of an environment variable, such as OPENAI_API_KEY"},
+		"caught":      {"denied True\n", "", ""},
+		"wrong token": {"denied\n", "", ""},
+		"threads":     {"", "(160, True)", ""},
+		"fork":        {"", "(b'same', True)", ""},
+		"asyncio":     {"", "(True, True)", ""},
+		"timeout":     {"away\n", "True", ""},
+		"orphan":      {"", "(True, False)", ""},
+	}
+	if runtime.GOOS != "linux" {
+		delete(want, "orphan")
+	}
+	for _, o := range r.script("ask.py") {
+		what := o["what"].(string)
+		if what == "latency" {
+			t.Logf("get, µs, p50 and p99: %v", o["stream"])
+			continue
+		}
+		w, ok := want[what]
+		if !ok {
+			continue
+		}
+		delete(want, what)
+		got := [3]string{o["stream"].(string), join(o["result"]), join(o["error"])}
+		if got != w {
+			t.Errorf("%s: got %q, want %q", what, got, w)
+		}
+	}
+	if len(want) > 0 {
+		t.Errorf("not told: %v", want)
+	}
+}
+
+func join(list any) string {
+	var parts []string
+	for _, v := range list.([]any) {
+		parts = append(parts, v.(string))
+	}
+	return strings.Join(parts, "|")
+}
+
+// A hook that was killed leaves no kernel, and the next hook removes its directory.
+func TestKilled(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("only Linux ties a kernel to its hook's life")
+	}
+	r := newRig(t)
+	told := r.script("killed.py")
+	same(t, told[0], `{"kernel":false,"dirs":1,"left":1}`)
+	same(t, told[1], `{"swept":true,"dirs":1}`)
+	same(t, told[2], `{"mode":"0o700","files":["0o600"]}`)
+	r.gone()
+}
+
+// Much output arrives whole and in order, and the memory for it goes back.
+func TestBulk(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes 20 s")
+	}
+	r := newRig(t)
+	told := r.script("bulk.py", "20000", "200000000")
+	idle := told[0]["idle"].(float64)
+	t.Logf("resident, MB: idle %.1f, after a burst %.1f", idle, told[4]["after"])
+	same(t, told[1], `{"count":20000,"ordered":true}`)
+	same(t, told[2], `{"size":200000000,"same":true}`)
+	same(t, told[3], `{"lines":true}`)
+	if raceEnabled {
+		return // its shadow memory is not the hook's
+	}
+	if idle > 15 {
+		t.Errorf("idle with %.1f MB, budget 15", idle)
+	}
+	if after := told[4]["after"].(float64); after > 40 {
+		t.Errorf("%.1f MB after a burst, budget 40", after)
+	}
 }

@@ -30,7 +30,7 @@ class Manager(KernelManager):
 def start(hooked=True, command=None, **kw):
     km = Manager(**kw)
     km.hooked, km.command = hooked, command
-    km.start_kernel()
+    km.start_kernel(stdout=sys.stderr)  # the log of a server
     return km
 
 

@@ -1,0 +1,5 @@
+//go:build race
+
+package kernelhook
+
+const raceEnabled = true
