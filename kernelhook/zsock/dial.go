@@ -94,6 +94,15 @@ func (c *client) send(frames [][]byte) error {
 	return err
 }
 
+// ended closes the connection whose reader ended with err and returns why: a
+// write that failed before says less than what was read last.
+func (c *client) ended(err error) error {
+	if cause := c.out.shut(err); errors.Is(cause, ErrClosed) {
+		return ErrClosed
+	}
+	return err
+}
+
 // Close waits up to Options.Linger for what is queued, ends the connection and
 // returns when all goroutines of the socket have ended.
 func (c *client) Close() error {
@@ -130,13 +139,13 @@ func (d *Dealer) read() {
 	for {
 		b, err := d.peer.in.message()
 		if err != nil {
-			d.err = d.out.shut(err)
+			d.err = d.ended(err)
 			return
 		}
 		select {
 		case d.in <- b.message(nil):
 		case <-d.out.gone:
-			d.err = d.out.shut(ErrClosed)
+			d.err = ErrClosed
 			return
 		}
 	}
@@ -201,7 +210,7 @@ func (s *Sub) read() {
 		b, err := s.in.message()
 		s.mu.Lock()
 		if err != nil {
-			s.err = s.out.shut(err)
+			s.err = s.ended(err)
 		} else {
 			m := b.message(nil)
 			s.items.push(m)

@@ -139,15 +139,15 @@ type queue struct {
 	full full
 
 	mu       sync.Mutex
-	room     sync.Cond // signalled when bytes shrinks or closed is set
+	room     sync.Cond // signalled when bytes shrinks or cause is set
 	inline   inline
 	items    fifo[item]
 	bytes    int // of the waiting items and of those that the writer holds
 	commands int
-	writing  bool // the writer runs
-	closed   bool
-	cause    error         // of closed
-	gone     chan struct{} // closed with closed
+	writing  bool          // the writer runs
+	cause    error         // why nothing is written any more
+	closed   bool          // conn is closed
+	gone     chan struct{} // closed with it
 	idle     chan struct{} // closed when the writer ends; nil before the first one
 	wg       *sync.WaitGroup
 }
@@ -171,7 +171,7 @@ func (q *queue) send(e *encoded) (dropped int, err error) {
 	done := 0
 	if !q.writing {
 		if done, err = q.inline.write(e.pieces); err != nil {
-			q.close(err)
+			q.stop(err)
 			return dropped, err
 		}
 		if done == e.size {
@@ -184,14 +184,14 @@ func (q *queue) send(e *encoded) (dropped int, err error) {
 
 // admit makes room for e.
 func (q *queue) admit(e *encoded, dropped *int) error {
-	for q.full == wait && !e.command && !q.closed && q.bytes > 0 && q.bytes+e.size > q.cap {
+	for q.full == wait && !e.command && q.cause == nil && q.bytes > 0 && q.bytes+e.size > q.cap {
 		q.room.Wait()
 	}
 	for q.full == dropOldest && q.bytes+e.size > q.cap && q.drop() {
 		*dropped++
 	}
 	switch {
-	case q.closed:
+	case q.cause != nil:
 		return q.cause
 	case e.command && q.commands >= maxCommands,
 		q.full == cutOff && q.bytes > 0 && q.bytes+e.size > q.cap:
@@ -243,7 +243,7 @@ func (q *queue) writer(idle chan struct{}) {
 		q.bytes -= size
 		q.room.Broadcast()
 		if err != nil {
-			q.close(err)
+			q.stop(err)
 		}
 		q.mu.Unlock()
 	}
@@ -272,14 +272,23 @@ func (q *queue) batch(bufs net.Buffers) (_ net.Buffers, size int) {
 	return bufs, size
 }
 
-// close ends the connection because of err; q.mu is held. The first cause
-// counts. The reader notices and does the rest.
-func (q *queue) close(err error) {
-	if !q.closed {
-		q.closed, q.cause = true, err
+// stop ends writing because of err, the first of which counts; q.mu is held.
+// The connection stays open: the other side's last words may be unread.
+func (q *queue) stop(err error) {
+	if q.cause == nil {
+		q.cause = err
 		q.items = fifo[item]{}
-		close(q.gone)
 		q.room.Broadcast()
+	}
+}
+
+// close ends the connection because of err; q.mu is held. The reader notices
+// and does the rest.
+func (q *queue) close(err error) {
+	q.stop(err)
+	if !q.closed {
+		q.closed = true
+		close(q.gone)
 		_ = q.conn.Close()
 	}
 }

@@ -237,11 +237,15 @@ func TestEvictedReaders(t *testing.T) {
 			t.Errorf("a connection ended with %v", err)
 		}
 	}
-	judged := dialRaw(t, r.Endpoint()).shake("DEALER", "judged").write(wire([]byte("forged")), []byte{flagLong, 0, 0, 0, 0, 1, 0, 0, 0})
-	for string(recv(t, r).Peer) != "judged" {
+	join := func(identity string) raw {
+		c := dialRaw(t, r.Endpoint()).shake("DEALER", identity).write(wire([]byte("forged")))
+		for string(recv(t, r).Peer) != identity {
+		}
+		return c
 	}
-	for range peers {
-		dialRaw(t, r.Endpoint()).shake("DEALER", "")
+	judged := join("judged").write([]byte{flagLong, 0, 0, 0, 0, 1, 0, 0, 0})
+	for i := range peers {
+		join(fmt.Sprint(i))
 	}
 	judged.ended()
 	for range peers + 1 {

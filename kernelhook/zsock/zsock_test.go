@@ -218,24 +218,53 @@ func TestConcurrentSend(t *testing.T) {
 	check(d)
 }
 
-// TestDealerWaits: Send holds no more than Options.Queue and one message, and
-// Close ends a Send that waits.
-func TestDealerWaits(t *testing.T) {
-	const limit, size, count = 1 << 20, 100_000, 400
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
+// fakeKernel is a ROUTER that says its part of the handshake and leaves the
+// rest to the test.
+func fakeKernel(t *testing.T) (endpoint string, accepted <-chan net.Conn) {
+	path := filepath.Join(t.TempDir(), "k")
+	ln, err := net.Listen("unix", path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer ln.Close()
-	kernel := make(chan net.Conn, 1)
+	t.Cleanup(func() { _ = ln.Close() })
+	conns := make(chan net.Conn, 1)
 	go func() {
 		conn, err := ln.Accept()
 		if err == nil {
 			_, _ = conn.Write(append([]byte(greeting), appendReady(nil, ready{socketType: "ROUTER"})...))
 		}
-		kernel <- conn
+		conns <- conn
 	}()
-	d, err := DialDealer(testContext(t), "tcp://"+ln.Addr().String(), nil, Options{Queue: limit, Linger: -1})
+	return "ipc://" + path, conns
+}
+
+// TestLastWords: what a kernel sent before it died is received, also when a
+// Send has already failed.
+func TestLastWords(t *testing.T) {
+	endpoint, kernel := fakeKernel(t)
+	d := dialDealer(t, endpoint, "")
+	conn := <-kernel
+	if _, err := conn.Write(slices.Concat(wire([]byte("one")), wire([]byte("two")), wire([]byte("three")))); err != nil {
+		t.Fatal(err)
+	}
+	_, _ = io.ReadFull(conn, make([]byte, len(greeting)+len(appendReady(nil, ready{socketType: "DEALER"}))))
+	_ = conn.Close()
+	for d.Send(frames("x")) == nil {
+	}
+	for _, want := range []string{"one", "two", "three"} {
+		wantFrames(t, recv(t, d).Frames, want)
+	}
+	if _, err := d.Recv(testContext(t)); err != io.EOF {
+		t.Errorf("after the end: %v", err)
+	}
+}
+
+// TestDealerWaits: Send holds no more than Options.Queue and one message, and
+// Close ends a Send that waits.
+func TestDealerWaits(t *testing.T) {
+	const limit, size, count = 1 << 20, 100_000, 400
+	endpoint, kernel := fakeKernel(t)
+	d, err := DialDealer(testContext(t), endpoint, nil, Options{Queue: limit, Linger: -1})
 	if err != nil {
 		t.Fatal(err)
 	}
