@@ -82,8 +82,10 @@ func dropFrom(marked []doomed) (edits []notebook.Edit) {
 	}
 	if !hasText(b) {
 		e := b[marked[0].entry]
-		edits = append(edits, notebook.Edit{Start: e.Name.Start, End: e.Value.End,
-			New: []byte(`"` + textName(e) + `": "` + string(escape(marked[0].label)) + `"`)})
+		edits = append(edits, notebook.Edit{
+			Start: e.Name.Start, End: e.Value.End,
+			New: []byte(`"` + textName(e) + `": "` + string(escape(marked[0].label)) + `"`),
+		})
 		delete(out, marked[0].entry)
 	}
 	for i := 0; i < len(b); i++ {

@@ -15,7 +15,7 @@ const (
 	// round trip to the agent does not count.
 	batchSize = 1 << 20
 	// aloneSize is the size from which a text goes to the Finder without others, and uncopied if it can.
-	aloneSize = 1 << 18
+	aloneSize = 1 << 17
 	// separator stands between two texts of a batch. It is no part of any
 	// UTF-8, so matches across it are rare; that there may be some is what again is for.
 	separator = 0xff
@@ -49,9 +49,10 @@ type searcher struct {
 	done    chan struct{}
 
 	// These belong to the goroutine until done is closed.
-	hits  []hit
-	again []int // texts
-	err   error
+	window []byte // of a long text, decoded
+	hits   []hit
+	again  []int // texts
+	err    error
 }
 
 // limits are batchSize and aloneSize, which tests make smaller.
@@ -199,9 +200,9 @@ func (s *searcher) findText(t notebook.Text) ([]match.Span, error) {
 	}
 	r := t.Reader()
 	return s.windows(func(window []byte, keep int) ([]byte, bool) {
-		n := copy(window, window[len(window)-keep:])
-		window = r.Append(window[:n], s.limits.batch)
-		return window, !r.More()
+		n := copy(s.window, window[len(window)-keep:])
+		s.window = r.Append(s.window[:n], s.limits.batch)
+		return s.window, !r.More()
 	})
 }
 

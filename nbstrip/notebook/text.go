@@ -182,11 +182,17 @@ func (r *Reader) Append(dst []byte, max int) []byte {
 func decode(dst, s []byte, limit int, binary bool) ([]byte, int) {
 	n := 0
 	for n < len(s) && len(dst) < limit {
-		char, size := unescape(s[n:])
-		switch {
-		case size == 0:
-			size = verbatim(s[n:min(len(s), n+limit-len(dst))])
+		if s[n] != '\\' {
+			size := verbatim(s[n:min(len(s), n+limit-len(dst))])
 			dst = append(dst, s[n:n+size]...)
+			n += size
+			continue
+		}
+		char, size := unescape(s[n:])
+		if size == 0 {
+			char, size = '\\', 1
+		}
+		switch {
 		case char >= utf8.RuneSelf:
 			dst = utf8.AppendRune(dst, char)
 		case !binary || char != '\n' && char != '\r':
