@@ -218,6 +218,13 @@ func newWorld(t *testing.T) *world {
 	return w
 }
 
+// in is the same world for a subtest.
+func (w *world) in(t *testing.T) *world {
+	sub := *w
+	sub.T = t
+	return &sub
+}
+
 // testPython is a Python that has what .ci/requirements.txt lists.
 func testPython(t *testing.T) string {
 	t.Helper()

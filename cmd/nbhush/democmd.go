@@ -225,7 +225,7 @@ type demoCell struct {
 	Type     string           `json:"cell_type"`
 	ID       string           `json:"id"`
 	Metadata struct{}         `json:"metadata"`
-	Source   string           `json:"source"`
+	Source   any              `json:"source"` // a string, or a list of lines
 	Count    *int             `json:"execution_count"`
 	Outputs  []map[string]any `json:"outputs"`
 }

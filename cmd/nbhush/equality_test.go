@@ -52,6 +52,7 @@ func TestOutputsEqualBare(t *testing.T) {
 	needles := newNeedles(plain, awkward)
 	for _, how := range []string{"nbclient", "papermill"} {
 		t.Run(how, func(t *testing.T) {
+			w := w.in(t)
 			bare := w.command("project", w.program, "run", "--", w.python, w.script("run_notebook.py"), how, "bare")
 			bare.Stdin = bytes.NewReader(cells)
 			want := w.stripped(w.run(bare))

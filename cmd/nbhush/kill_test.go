@@ -95,7 +95,7 @@ func (w *world) peek(name string) string {
 		return ""
 	}
 	if err != nil {
-		w.Fatalf("get %s: %v", name, err)
+		w.Fatalf("get %s: %v\n%s", name, err, exit.Stderr)
 	}
 	return string(out)
 }
