@@ -34,10 +34,7 @@ func TestGoldens(t *testing.T) {
 }
 
 func golden(t *testing.T, dir string) {
-	values := finder{
-		"PLAIN": rand.Text() + "x", // of a length that base64 does not pad
-		"ODD":   rand.Text()[:9] + "\"\\/\t\n<é\U0001f511" + rand.Text()[:9],
-	}
+	values := newValues()
 	src := fill(t, filepath.Join(dir, "in.ipynb"), values)
 	res, err := Strip(t.Context(), src, values, Options{})
 	var report []byte
@@ -61,6 +58,16 @@ func golden(t *testing.T, dir string) {
 	again, err := Strip(t.Context(), res.Out, values, Options{})
 	if err != nil || again.Changed() || !bytes.Equal(again.Out, res.Out) {
 		t.Errorf("stripping the result changed it (%v)", err)
+	}
+}
+
+// newValues returns made-up values for the goldens.
+func newValues() finder {
+	digits := strings.Map(func(r rune) rune { return '1' + r%9 }, rand.Text()[:12])
+	return finder{
+		"PLAIN":  rand.Text() + "x", // of a length that base64 does not pad
+		"ODD":    rand.Text()[:9] + "\"\\/\t\n<é\U0001f511" + rand.Text()[:9],
+		"DIGITS": digits,
 	}
 }
 

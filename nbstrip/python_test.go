@@ -1,7 +1,6 @@
 package nbstrip
 
 import (
-	"crypto/rand"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -41,7 +40,7 @@ func TestPythonReadsTheResult(t *testing.T) {
 	if err != nil || len(paths) == 0 {
 		t.Fatalf("no golden notebooks (%v)", err)
 	}
-	values := finder{"PLAIN": rand.Text() + "x", "ODD": rand.Text()[:9] + "\"\\/\t\n<é\U0001f511" + rand.Text()[:9]}
+	values := newValues()
 	dir := t.TempDir()
 	args := []string{"-c", readers}
 	for _, path := range paths {
@@ -52,7 +51,7 @@ func TestPythonReadsTheResult(t *testing.T) {
 			continue
 		}
 		before, after, dropped := filepath.Join(dir, name+".before"), filepath.Join(dir, name+".after"), "same"
-		if len(res.Dropped) > 0 {
+		if len(res.Dropped) > 0 || name == "digits" {
 			dropped = "dropped"
 		}
 		for path, text := range map[string][]byte{before: src, after: res.Out} {

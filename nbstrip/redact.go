@@ -32,9 +32,12 @@ type located struct {
 func redact(nb *notebook.Notebook, src []byte, hits []hit, labels map[string]string) Result {
 	r := redaction{nb: nb, src: src, labels: labels, names: newRenames(nb, hits)}
 	for _, h := range hits {
-		if t := nb.Text(h.text); t.Binary {
+		switch t := nb.Text(h.text); {
+		case t.Binary:
 			r.drop(t, h.spans)
-		} else {
+		case t.Number:
+			r.quote(t, h.spans)
+		default:
 			r.edit(t, h.spans)
 		}
 	}
@@ -72,6 +75,15 @@ func (r *redaction) edit(t notebook.Text, spans []match.Span) {
 		r.names.unique(r.src, t, edits)
 	}
 	r.edits = append(r.edits, edits...)
+}
+
+// quote makes a string with the placeholder of a number.
+func (r *redaction) quote(t notebook.Text, spans []match.Span) {
+	at := t.Range()
+	for _, span := range spans {
+		r.report(at.Start, span.Name, t)
+	}
+	r.edits = append(r.edits, notebook.Edit{Start: at.Start, End: at.End, New: []byte(`"` + string(escape(r.labels[spans[0].Name])) + `"`)})
 }
 
 // editsOf returns an edit for each JSON string that a span touches: the first

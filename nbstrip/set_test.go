@@ -31,7 +31,7 @@ func TestSetLeavesNothing(t *testing.T) {
 	}
 	for _, path := range paths {
 		t.Run(filepath.Base(filepath.Dir(path)), func(t *testing.T) {
-			values := finder{"PLAIN": rand.Text() + rand.Text(), "ODD": rand.Text() + "\"\\/\t\n<é\U0001f511" + rand.Text()}
+			values := newValues()
 			set := setOf(values)
 			res, err := Strip(t.Context(), fill(t, path, values), set, Options{})
 			var unsafe *UnsafeError

@@ -36,6 +36,7 @@ const (
 	joined       // a multi-line string
 	base64       // a multi-line string that is base64
 	key          // an object's name
+	number       // a long whole number, without quotes
 )
 
 // text is a Text in brief; its strings end where those of the next text begin.
@@ -66,12 +67,13 @@ func (s span) word(src []byte) string {
 	return string(r.Append(nil, len(src)))
 }
 
-// Text is a text as a reader of the notebook sees it: one JSON string or the
-// joined items of a list. It is valid as long as the source is not changed.
+// Text is a text as a reader of the notebook sees it: one JSON string, the
+// joined items of a list, or a number. It is valid as long as the source is not changed.
 type Text struct {
 	Part   Part
 	Cell   int  // index of the cell, -1 outside of every cell
 	Name   bool // it is the name of an object's member
+	Number bool // it is a number of eight digits or more: no string, and no number with a placeholder in it
 	Binary bool // it is base64 of an image or the like, which cannot be edited in part
 
 	src     []byte
@@ -102,15 +104,20 @@ func (n *Notebook) Text(i int) Text {
 		last = int(n.texts[i+1].first)
 	}
 	return Text{
-		Part: parts[t.part], Cell: int(t.cell), Name: t.kind == key, Binary: t.kind == base64,
+		Part: parts[t.part], Cell: int(t.cell), Name: t.kind == key, Number: t.kind == number, Binary: t.kind == base64,
 		src: n.src, strings: n.strings[t.first:last],
 	}
 }
 
-// Range returns where the text is in the source, from its first to its last quote.
-// Its decoded form is never longer.
+// Range returns where the text is in the source, from its first to its last
+// quote, which a number does not have. Its decoded form is never longer.
 func (t Text) Range() Range {
-	return Range{int(t.strings[0].start) - 1, int(t.strings[len(t.strings)-1].end&^escapedBit) + 1}
+	r := Range{int(t.strings[0].start), int(t.strings[len(t.strings)-1].end &^ escapedBit)}
+	if !t.Number {
+		r.Start--
+		r.End++
+	}
+	return r
 }
 
 // Verbatim returns the decoded text as a part of the source, if it is one
