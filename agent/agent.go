@@ -2,7 +2,6 @@ package agent
 
 import (
 	"errors"
-	"fmt"
 	"log/slog"
 	"strings"
 	"sync"
@@ -28,6 +27,7 @@ type agent struct {
 	values    *values
 	kernels   *kernels
 	streams   streams
+	projects  projects
 	stop      func() // asks Serve to end
 
 	write sync.Mutex // held by one set or rm at a time, so that store, index and values agree
@@ -42,9 +42,10 @@ type parts struct {
 	store     store.Store
 	index     *store.Index
 	approvals *policy.Approvals
+	allowed   string // the file of approvals
 	audit     auditor
 	log       *slog.Logger
-	ghosts    string // file
+	ghosts    string // the file of registered hooks
 	stop      func()
 }
 
@@ -56,6 +57,7 @@ func newAgent(p parts) *agent {
 		audit: p.audit, log: p.log, stop: p.stop,
 		kernels: &kernels{live: ghosts.load(), file: ghosts},
 	}
+	a.projects = projects{approvals: p.approvals, file: p.allowed}
 	a.values = newValues(p.store, a.names, a.kernels.any, p.log)
 	return a
 }
@@ -89,65 +91,6 @@ func (w asker) who() audit.Who {
 		who.Kernel, who.Notebook = w.kernel.id, w.kernel.info.Notebook
 	}
 	return who
-}
-
-// project is the nbhush.toml that counts for a directory. Without one, path is "".
-type project struct {
-	path, hash string
-	config     *policy.Config
-	approval   *policy.Approval
-}
-
-func (a *agent) project(dir string) (project, error) {
-	path, err := policy.Find(dir)
-	if err != nil || path == "" {
-		return project{}, err
-	}
-	c, hash, err := policy.Load(path)
-	if err != nil {
-		return project{path: path}, err
-	}
-	approval, err := a.approvals.Lookup(path)
-	return project{path, hash, c, approval}, err
-}
-
-func (p project) decide(name secret.Name) policy.Decision {
-	r := policy.Request{Name: name, ConfigPath: p.path, ConfigHash: p.hash}
-	return policy.Decide(r, p.config, p.approval)
-}
-
-// scope is the rule by which one asker gets values: the projects that must all
-// say yes, or none for the owner.
-type scope struct {
-	owner    bool
-	projects []project
-}
-
-// scope of w: the nbhush.toml of its kernel and, for a kernel that runs inside
-// another, of those too, so that nobody gets more by starting a kernel.
-func (a *agent) scope(w asker) (scope, error) {
-	s := scope{owner: w.kernel == nil}
-	for k := w.kernel; k != nil; k = k.outer {
-		p, err := a.project(k.info.Dir)
-		if err != nil {
-			return scope{}, fmt.Errorf("policy for %s: %w", k.info.Dir, err)
-		}
-		s.projects = append(s.projects, p)
-	}
-	return s, nil
-}
-
-func (s scope) decide(name secret.Name) policy.Decision {
-	if s.owner {
-		return policy.Decide(policy.Request{Name: name, Owner: true}, nil, nil)
-	}
-	d := policy.Decision{Reason: "no rule"}
-	for _, p := range s.projects {
-		if d = p.decide(name); !d.Allow {
-			break
-		}
-	}
-	return d
 }
 
 // resolve returns the value called name, which the caller wipes, if policy says

@@ -158,7 +158,7 @@ func TestAnotherUserIsRefused(t *testing.T) {
 	}
 }
 
-// agentPID returns the PID of the agent of h, and has it stopped at the end.
+// agentPID returns the PID of the agent that runs.
 func agentPID(t testing.TB) int {
 	t.Helper()
 	st, err := (&client.Client{NoStart: true}).Status(t.Context())
@@ -170,11 +170,19 @@ func agentPID(t testing.TB) int {
 
 func stopAgent(t testing.TB) {
 	t.Helper()
-	c := &client.Client{NoStart: true}
-	defer c.Close()
-	_, err := c.Stop(context.Background())
-	if err != nil && !errors.Is(err, &api.Error{Code: api.CodeAway}) {
-		t.Errorf("stop: %v", err)
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	defer cancel()
+	for {
+		c := &client.Client{NoStart: true}
+		_, err := c.Stop(ctx)
+		c.Close()
+		if errors.Is(err, &api.Error{Code: api.CodeDenied}) {
+			continue // it has not seen yet that this process has ceased to be a hook
+		}
+		if err != nil && !errors.Is(err, &api.Error{Code: api.CodeAway}) {
+			t.Errorf("stop: %v", err)
+		}
+		return
 	}
 }
 

@@ -129,7 +129,8 @@ func serveLocked(ctx context.Context, o Options, log *slog.Logger) error {
 	defer func() { _ = journal.Close() }()
 	a := newAgent(parts{
 		version: o.Version, store: o.Store, index: store.NewIndex(o.Home.Index()),
-		approvals: policy.NewApprovals(o.Home.Allowed()), audit: journal, log: log,
+		approvals: policy.NewApprovals(o.Home.Allowed()), allowed: o.Home.Allowed(),
+		audit: journal, log: log,
 		ghosts: filepath.Join(o.Home.Run, "kernels.json"), stop: cancel,
 	})
 	defer a.close()

@@ -204,7 +204,7 @@ func (s *session) GetAll(_ context.Context, dir string) (map[secret.Name]secret.
 	if w.kernel != nil {
 		dir = w.kernel.info.Dir
 	}
-	p, err := s.agent.project(dir)
+	p, err := s.agent.projects.of(dir)
 	if err != nil {
 		return nil, err
 	}
@@ -237,6 +237,7 @@ func (s *session) Allow(_ context.Context, path, hash string) (api.Allowed, erro
 		return api.Allowed{}, err
 	}
 	ap, err := s.agent.approvals.Allow(path, hash, c.Names())
+	s.agent.projects.forget()
 	return allowed(ap), err
 }
 
@@ -250,6 +251,7 @@ func (s *session) Deny(_ context.Context, path string) (api.Allowed, error) {
 		return api.Allowed{}, err
 	}
 	ap, err := s.agent.approvals.Deny(path)
+	s.agent.projects.forget()
 	if errors.Is(err, policy.ErrNotApproved) {
 		return api.Allowed{}, fail(api.CodeNotFound, "", "%s was not approved", path)
 	}

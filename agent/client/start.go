@@ -2,7 +2,9 @@ package client
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -92,22 +94,54 @@ func startSelf() (<-chan error, error) {
 	if err := os.MkdirAll(filepath.Dir(h.AgentLog()), 0o700); err != nil {
 		return nil, err
 	}
-	out, err := os.OpenFile(h.AgentLog(), os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
+	out, err := os.OpenFile(h.AgentLog(), os.O_RDWR|os.O_CREATE|os.O_APPEND, 0o600)
 	if err != nil {
 		return nil, err
 	}
-	defer func() { _ = out.Close() }()
+	from, err := out.Seek(0, io.SeekEnd)
+	if err != nil {
+		_ = out.Close()
+		return nil, err
+	}
 	cmd := exec.Command(exe, "agent", "serve")
 	cmd.Env = agentEnv(os.Environ())
 	cmd.Dir = string(filepath.Separator)
 	cmd.Stdout, cmd.Stderr = out, out
 	detach(cmd)
 	if err := cmd.Start(); err != nil {
+		_ = out.Close()
 		return nil, err
 	}
 	ended := make(chan error, 1)
-	go func() { ended <- cmd.Wait() }()
+	go func() {
+		defer func() { _ = out.Close() }()
+		err := cmd.Wait()
+		if words := complaint(out, from); err != nil && words != "" {
+			err = errors.New(words)
+		}
+		ended <- err
+	}()
 	return ended, nil
+}
+
+// complaint returns what the agent said when it could not start: its error, or
+// else its last line, in the log from an offset on.
+func complaint(log io.ReaderAt, from int64) string {
+	b, err := io.ReadAll(io.NewSectionReader(log, from, 64<<10))
+	if err != nil {
+		return ""
+	}
+	last := ""
+	for line := range strings.Lines(string(b)) {
+		line = strings.TrimSpace(line)
+		if text, ok := strings.CutPrefix(line, "nbhush: error: "); ok {
+			return text
+		}
+		if line != "" {
+			last = line
+		}
+	}
+	return last
 }
 
 // passed are the variables that the agent needs: where its files are and how
