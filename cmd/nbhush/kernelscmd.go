@@ -28,8 +28,8 @@ libraries, VS Code, Positron and Zed. JupyterLab and its like need it not: see
 nbhush jupyter. A kernel is never started behind nbhush twice.
 
 The kernel.json is changed in its place and nothing else in it; the original is kept
-beside it, and disable puts it back to the byte. A spec that you cannot write, or
-that other users share, gets one of the same name in your own folder before it.`,
+beside it, and disable puts it back to the byte. A spec that is not yours, or that
+other users share, gets one of the same name in your own folder before it.`,
 		Example: `  nbhush kernels list
   nbhush kernels enable python3
   nbhush kernels enable --jupyter ~/env/bin/jupyter

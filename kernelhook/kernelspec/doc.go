@@ -14,6 +14,11 @@
 //	                                ▼
 //	          nbhush kernel -f CONNECTION_FILE -- ARGV…      (once, never twice)
 //
+// The provisioner is the process's default, not a configured one: any default
+// that somebody else chose, in a file of any level, in the environment or on the
+// command line, wins. A kernel that Jupyter gave keys for an encrypted transport
+// runs without nbhush, and so does every kernel whose nbhush is not there.
+//
 // Invariants: what enable changed, disable restores to the byte; what somebody
 // else changed since then is kept and said so; no JSON is written again that
 // was not ours; every write is a whole file or none (package savefile).

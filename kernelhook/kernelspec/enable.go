@@ -117,7 +117,7 @@ func (k Kernels) enable(s Spec) (Outcome, error) {
 		return o, err
 	}
 	w := wrapping{binary: k.Binary, name: s.Name}
-	if !k.Dirs.shared(s.File) {
+	if owned(s.File) && !k.Dirs.shared(s.File) { // others could not start this user's nbhush
 		out, err := k.wrap(s, src, w)
 		if err != nil {
 			o.Did, o.Why = DidSkip, err.Error()
@@ -295,7 +295,10 @@ func (k Kernels) shadow(s Spec, src []byte, w wrapping, to string) (Outcome, err
 	if err := k.remember(to); err != nil {
 		return o, err
 	}
-	if err := os.MkdirAll(to, 0o755); err != nil {
+	if err := os.MkdirAll(filepath.Dir(to), 0o755); err != nil { //nolint:gosec // as Jupyter makes it
+		return o, err
+	}
+	if err := os.Mkdir(to, 0o700); err != nil { // other users go on without this spec
 		return o, err
 	}
 	if err := fill(s.Dir, o.File, out); err != nil {

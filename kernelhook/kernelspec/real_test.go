@@ -301,6 +301,19 @@ func TestManagerBehavesAsWithoutNbhush(t *testing.T) {
 	}
 }
 
+// A server runs for weeks: an upgrade or a disable in that time breaks no kernel.
+func TestServerOutlivesTheFolder(t *testing.T) {
+	j := newJupyter(t)
+	if _, err := j.p.Enable(); err != nil {
+		t.Fatal(err)
+	}
+	got := j.drive("outlives", j.p.Folder, "python3")
+	if got.Result != "42" || got.Restart != "48" || got.Provisioner != "NbhushProvisioner" || len(got.Log) != 0 {
+		t.Errorf("got %+v", got)
+	}
+	j.mustHaveStarted(2)
+}
+
 func TestNbclientByEnvironmentAndByWrappedSpec(t *testing.T) {
 	want := []string{"42\n", "48"}
 	t.Run("environment", func(t *testing.T) {

@@ -53,19 +53,23 @@ func TestWrapChangesOnlyWhatItSays(t *testing.T) {
 			`{"argv": ["/opt/nbhush","kernel","-f","{connection_file}","--","R"], "metadata": {  }}`,
 		},
 		"resource folder": {
-			wrapping{binary: "/opt/nbhush", name: "x", dir: "/usr/share/x"}, `{"argv": ["{resource_dir}/run", "a", "-r={resource_dir}"]}`,
+			wrapping{binary: "/opt/nbhush", name: "x", dir: "/usr/share/x"},
+			`{"argv": ["{resource_dir}/run", "a", "-r={resource_dir}"]}`,
 			`{"argv": ["/opt/nbhush","kernel","-f","{connection_file}","--","/usr/share/x/run", "a", "-r=/usr/share/x"]}`,
 		},
 		"usual Python name, empty env": {
-			wrapping{binary: "/opt/nbhush", name: "python3"}, `{"env": {}, "argv": ["/p"], "language": "python"}`,
+			wrapping{binary: "/opt/nbhush", name: "python3"},
+			`{"env": {}, "argv": ["/p"], "language": "python"}`,
 			`{"env": {"NBHUSH_SPEC": "python3"}, "argv": ["/opt/nbhush","kernel","-f","{connection_file}","--","/p"], "language": "python"}`,
 		},
 		"usual Python name, own env": {
-			wrapping{binary: "/opt/nbhush", name: "python3"}, `{"env": {"A": "b"}, "argv": ["/p"], "language": "python"}`,
+			wrapping{binary: "/opt/nbhush", name: "python3"},
+			`{"env": {"A": "b"}, "argv": ["/p"], "language": "python"}`,
 			`{"env": {"A": "b"}, "argv": ["/opt/nbhush","kernel","-f","{connection_file}","--","/p"], "language": "python"}`,
 		},
 		"other Python name": {
-			wrapping{binary: "/opt/nbhush", name: "my-env"}, `{"argv": ["/p"], "language": "python"}`,
+			wrapping{binary: "/opt/nbhush", name: "my-env"},
+			`{"argv": ["/p"], "language": "python"}`,
 			`{"argv": ["/opt/nbhush","kernel","-f","{connection_file}","--","/p"], "language": "python"}`,
 		},
 	} {

@@ -176,6 +176,17 @@ def manager(name, encryption="disabled", interrupt_mode="signal"):
     return result
 
 
+def outlives(folder, name):
+    """A kernel of a process that read its configuration before the folder was removed."""
+    import shutil
+
+    from jupyter_core.application import JupyterApp
+
+    JupyterApp().load_config_file()
+    shutil.rmtree(folder)
+    return manager(name)
+
+
 def notebook(name):
     """A notebook through nbclient."""
     import nbformat

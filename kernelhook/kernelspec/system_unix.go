@@ -20,3 +20,9 @@ func pythonPlaces(prefix, name string) []string {
 	bin := filepath.Join(prefix, "bin")
 	return []string{filepath.Join(bin, name), filepath.Join(bin, "python3"), filepath.Join(bin, "python")}
 }
+
+// owned reports whether the file at path is this user's own.
+func owned(path string) bool {
+	var st unix.Stat_t
+	return unix.Stat(path, &st) == nil && int(st.Uid) == os.Geteuid()
+}
