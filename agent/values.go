@@ -321,7 +321,7 @@ func (v *values) warning(name secret.Name) string {
 
 func warning(value secret.Value) string {
 	if weak := match.Weakness(value); weak != "" {
-		return "it cannot be kept out of notebooks, as its value is " + weak
+		return "outputs may show it: its value is " + weak
 	}
 	return ""
 }
