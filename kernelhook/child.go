@@ -66,10 +66,36 @@ func closeAll(cs []io.Closer) {
 	}
 }
 
-// wait waits for the kernel to end, and a little for its last output: processes
-// that it left behind may hold the pipes open.
-func (k *child) wait() (Exit, error) {
-	<-k.ended
+// How long the hook outlives its kernel to deliver what it said last.
+const (
+	lastMessages = 2 * time.Second
+	lastOutput   = 300 * time.Millisecond
+)
+
+// finish waits for the kernel to end and for its last messages and output to
+// be delivered. carried has the proxy's result; stop stops it. A kernel whose
+// proxy cannot work is killed: nobody could reach it.
+func (k *child) finish(carried <-chan error, stop func()) (Exit, error) {
+	select {
+	case <-k.ended:
+	case err := <-carried:
+		if err != nil {
+			_ = k.cmd.Process.Kill()
+			<-k.ended
+			return Exit{}, err
+		}
+		<-k.ended
+		carried = nil
+	}
+	// Processes that the kernel left behind may hold its sockets and pipes open.
+	if carried != nil {
+		select {
+		case <-carried: // an error now is that the kernel has gone
+		case <-time.After(lastMessages):
+			stop()
+			<-carried
+		}
+	}
 	select {
 	case <-k.output:
 	case <-time.After(lastOutput):

@@ -12,8 +12,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
-	"time"
 
 	"github.com/nbhush/nbhush/agent/api"
 	"github.com/nbhush/nbhush/kernelhook/inject"
@@ -50,12 +48,6 @@ func (e Exit) Leave() int {
 	}
 	return e.Code
 }
-
-// How long the hook outlives its kernel to deliver what it said last.
-const (
-	lastMessages = 2 * time.Second
-	lastOutput   = 300 * time.Millisecond
-)
 
 // Run runs a kernel until it ends. It changes this process: signals, limits,
 // who may look into it. An error says why no kernel could be run.
@@ -150,12 +142,6 @@ func (h *hook) run(ctx context.Context, c *connection, signals chan os.Signal) (
 		return Exit{}, err
 	}
 	defer func() { err = errors.Join(err, dir.Close()) }()
-	front, err := proxy.Listen(c.endpoints())
-	if err != nil {
-		return Exit{}, err
-	}
-	closeFront := sync.OnceValue(front.Close)
-	defer func() { _ = closeFront() }()
 	behind := c.behind(dir.path)
 	file := filepath.Join(dir.path, filepath.Base(h.ConnectionFile))
 	if err := behind.write(file); err != nil {
@@ -187,18 +173,12 @@ func (h *hook) run(ctx context.Context, c *connection, signals chan os.Signal) (
 	go dieWith(h.Env, k.cmd.Process)
 
 	p := &proxy.Proxy{
-		Front: front, Signer: signer, Redactor: redactor, Bootstrap: inject.Bootstrap, Notice: notice,
+		Signer: signer, Redactor: redactor, Bootstrap: inject.Bootstrap, Notice: notice,
 		Burst: (&burst{}).carried, Ended: k.ended,
 	}
 	carried := make(chan error, 1)
-	go func() { carried <- p.Run(ctx, behind.endpoints()) }()
-	e, err := k.wait()
-	select { // what the kernel said last is still on its way
-	case <-carried:
-	case <-time.After(lastMessages):
-	}
-	cancel()
-	return e, errors.Join(err, closeFront())
+	go func() { carried <- p.Run(ctx, c.endpoints(), behind.endpoints()) }()
+	return k.finish(carried, cancel)
 }
 
 // kernel says to the agent what is about to run.

@@ -29,7 +29,7 @@ type iopub struct {
 type topics struct{ peer, topic []byte }
 
 // publish sends a message to the subscribers.
-func (p *Proxy) publish(m wire.Message) { _ = p.Front.iopub.Send(m.Frames) }
+func (p *Proxy) publish(m wire.Message) { _ = p.front.iopub.Send(m.Frames) }
 
 // publishAll carries iopub to the clients until the kernel's side ends.
 func (p *Proxy) publishAll(ctx context.Context) {
@@ -128,7 +128,7 @@ func (p *Proxy) welcomed(m wire.Message) {
 func (p *Proxy) welcome(ctx context.Context) {
 	for {
 		select {
-		case s, ok := <-p.Front.iopub.Subscriptions():
+		case s, ok := <-p.front.iopub.Subscriptions():
 			if !ok {
 				return
 			}
@@ -161,5 +161,5 @@ func (p *Proxy) sendWelcome(t topics) {
 	}
 	content := encode(map[string]any{"subscription": string(t.topic)})
 	m := wire.New(p.Signer, identities, newHeader(p.iopub.model, "iopub_welcome"), []byte("{}"), []byte("{}"), content, nil)
-	_ = p.Front.iopub.SendTo(t.peer, m.Frames)
+	_ = p.front.iopub.SendTo(t.peer, m.Frames)
 }

@@ -3,6 +3,7 @@ package proxy
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"sync"
 	"sync/atomic"
 
@@ -11,10 +12,9 @@ import (
 	"github.com/nbhush/nbhush/kernelhook/zsock"
 )
 
-// Proxy carries messages between a Front and a kernel. Its fields do not
+// Proxy carries messages between clients and a kernel. Its fields do not
 // change while it runs.
 type Proxy struct {
-	Front    *Front
 	Signer   *wire.Signer // has the key of both sides
 	Redactor *redact.Redactor
 
@@ -30,6 +30,7 @@ type Proxy struct {
 	// nothing more waits.
 	Burst func(bytes int)
 
+	front  *front
 	back   *back
 	self   []byte // the routing id of the hook's own requests
 	gate   chan struct{}
@@ -39,9 +40,12 @@ type Proxy struct {
 	iopub  iopub
 }
 
-// Run connects to the kernel's endpoints and carries messages until the
-// kernel's side of iopub ends, or ctx does. It does not close the Front.
-func (p *Proxy) Run(ctx context.Context, kernel Endpoints) error {
+// Run connects to the kernel, then binds the endpoints for clients, and carries
+// messages until the kernel's sockets end or ctx does. The kernel comes first
+// because a request that a client sent to the kernel before this one, such as
+// to shut down, may still look for somebody on those ports: it must not find
+// anybody sooner than it would without a hook.
+func (p *Proxy) Run(ctx context.Context, clients, kernel Endpoints) error {
 	p.self = []byte("nbhush-self-" + rand.Text())
 	p.gate = make(chan struct{})
 	p.own.replies = make(chan wire.Message, 16)
@@ -54,24 +58,27 @@ func (p *Proxy) Run(ctx context.Context, kernel Endpoints) error {
 	if err := p.connect(ctx, kernel); err != nil {
 		return err
 	}
+	var err error
+	if p.front, err = listen(clients); err != nil {
+		return errors.Join(err, p.back.close())
+	}
 	ctx, cancel := context.WithCancel(ctx)
 	var wg sync.WaitGroup
-	wg.Go(func() { p.toKernel(ctx, p.Front.shell, p.back.shell, p.gate) })
-	wg.Go(func() { p.toKernel(ctx, p.Front.control, p.back.control, nil) })
-	wg.Go(func() { p.toKernel(ctx, p.Front.stdin, p.back.stdin, nil) })
+	wg.Go(func() { p.toKernel(ctx, p.front.shell, p.back.shell, p.gate) })
+	wg.Go(func() { p.toKernel(ctx, p.front.control, p.back.control, nil) })
+	wg.Go(func() { p.toKernel(ctx, p.front.stdin, p.back.stdin, nil) })
 	wg.Go(func() { p.welcome(ctx) })
 	wg.Go(func() { p.greet(ctx) })
 	var replies sync.WaitGroup // these end with the kernel
-	replies.Go(func() { p.toClient(ctx, p.back.shell, p.Front.shell) })
-	replies.Go(func() { p.toClient(ctx, p.back.control, p.Front.control) })
-	replies.Go(func() { p.toClient(ctx, p.back.stdin, p.Front.stdin) })
+	replies.Go(func() { p.toClient(ctx, p.back.shell, p.front.shell) })
+	replies.Go(func() { p.toClient(ctx, p.back.control, p.front.control) })
+	replies.Go(func() { p.toClient(ctx, p.back.stdin, p.front.stdin) })
 	replies.Go(func() { p.publishAll(ctx) })
 	replies.Wait()
 	cancel()
-	err := p.back.close()
 	wg.Wait()
 	p.stage.Close()
-	return err
+	return errors.Join(p.back.close(), p.front.close())
 }
 
 // connect waits for the kernel to be there.

@@ -5,7 +5,6 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
-	"io"
 
 	"golang.org/x/sync/errgroup"
 
@@ -17,19 +16,19 @@ type Endpoints struct {
 	Shell, Control, Stdin, IOPub, Heartbeat string
 }
 
-// Front holds the sockets that clients connect to.
-type Front struct {
+// front holds the sockets that clients connect to.
+type front struct {
 	shell, control, stdin *zsock.Router
 	iopub                 *zsock.XPub
 	heartbeat             *zsock.Echo
 }
 
-// Listen binds the front sockets. Messages of clients wait until Proxy.Run.
-func Listen(e Endpoints) (_ *Front, err error) {
-	f := new(Front)
+// listen binds the front sockets.
+func listen(e Endpoints) (_ *front, err error) {
+	f := new(front)
 	defer func() {
-		if err != nil {
-			err = errors.Join(fmt.Errorf("bind the kernel's ports: %w", err), f.Close())
+		if err != nil { // f is not returned
+			err = errors.Join(fmt.Errorf("bind the kernel's ports: %w", err), f.close())
 		}
 	}()
 	for _, r := range []struct {
@@ -49,24 +48,19 @@ func Listen(e Endpoints) (_ *Front, err error) {
 	return f, nil
 }
 
-// Close closes the sockets; what is queued for clients is still written, for at most a second.
-func (f *Front) Close() error {
+// close closes the sockets; what is queued for clients is still written, for at most a second.
+func (f *front) close() error {
 	var g errgroup.Group
-	closing := func(c io.Closer) { g.Go(c.Close) }
-	if f.shell != nil {
-		closing(f.shell)
-	}
-	if f.control != nil {
-		closing(f.control)
-	}
-	if f.stdin != nil {
-		closing(f.stdin)
+	for _, r := range []*zsock.Router{f.shell, f.control, f.stdin} {
+		if r != nil {
+			g.Go(r.Close)
+		}
 	}
 	if f.iopub != nil {
-		closing(f.iopub)
+		g.Go(f.iopub.Close)
 	}
 	if f.heartbeat != nil {
-		closing(f.heartbeat)
+		g.Go(f.heartbeat.Close)
 	}
 	return g.Wait()
 }
