@@ -24,8 +24,8 @@ import (
 
 // TestMain lets the tests start this binary again as a writer of its own.
 func TestMain(m *testing.M) {
-	if path := os.Getenv("NBHUSH_TEST_AUDIT"); path != "" {
-		fmt.Fprintln(os.Stderr, writeForever(path))
+	if os.Getenv("NBHUSH_TEST_WRITER") != "" {
+		fmt.Fprintln(os.Stderr, writeForever("audit.jsonl")) // in the folder that it was started in
 		os.Exit(1)
 	}
 	os.Exit(m.Run())
@@ -268,14 +268,18 @@ func TestKilledWriters(t *testing.T) {
 	if testing.Short() {
 		kills = 5
 	}
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
 	path := logPath(t)
 	mustOpen(t, path)
 	for range kills {
 		var said [2][]string
 		var all sync.WaitGroup
 		for i := range said {
-			cmd := exec.CommandContext(t.Context(), os.Args[0])
-			cmd.Env = append(os.Environ(), "NBHUSH_TEST_AUDIT="+path)
+			cmd := exec.CommandContext(t.Context(), self)
+			cmd.Dir, cmd.Env = filepath.Dir(path), append(os.Environ(), "NBHUSH_TEST_WRITER=1")
 			cmd.Stderr = os.Stderr
 			out, err := cmd.StdoutPipe()
 			if err != nil {

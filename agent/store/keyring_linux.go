@@ -118,17 +118,10 @@ func (k *linuxKeyring) Names() (names []secret.Name, err error) {
 func (k *linuxKeyring) do(doing string, work func(context.Context, *bus) error) error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	wait := opWait
-	if k.mayPrompt {
-		wait = promptWait
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), wait)
-	defer cancel()
-
 	fresh := k.bus == nil
-	err := k.try(ctx, work)
-	if err != nil && !fresh && k.bus == nil && ctx.Err() == nil {
-		err = k.try(ctx, work)
+	err := k.try(work)
+	if dead := err != nil && k.bus == nil; dead && !fresh && !errors.Is(err, context.DeadlineExceeded) {
+		err = k.try(work)
 	}
 	if err == nil || errors.Is(err, ErrNotFound) {
 		return err
@@ -136,25 +129,32 @@ func (k *linuxKeyring) do(doing string, work func(context.Context, *bus) error) 
 	return fmt.Errorf("%s the keyring: %w", doing, err)
 }
 
-// try runs work, on a new connection where there is none. After a failure that
-// is not an answer the connection is gone.
-func (k *linuxKeyring) try(ctx context.Context, work func(context.Context, *bus) error) error {
-	if k.bus == nil {
-		b, err := dial(ctx)
-		if err != nil {
-			return err
-		}
-		k.bus = b
-	}
-	err := k.bus.unlock(ctx, k.mayPrompt)
+// try runs work. After a failure that is not an answer the connection is gone.
+func (k *linuxKeyring) try(work func(context.Context, *bus) error) error {
+	err := k.ready()
 	if err == nil {
+		// The user may have taken long to answer a prompt: a deadline of its own.
+		ctx, cancel := context.WithTimeout(context.Background(), opWait)
+		defer cancel()
 		err = work(ctx, k.bus)
 	}
-	if err != nil && !errors.Is(err, ErrNotFound) && !errors.Is(err, ErrLocked) {
+	if err != nil && !errors.Is(err, ErrNotFound) && !errors.Is(err, ErrLocked) && k.bus != nil {
 		k.bus.close()
 		k.bus = nil
 	}
 	return err
+}
+
+// ready connects where there is no connection, and unlocks the keyring.
+func (k *linuxKeyring) ready() (err error) {
+	ctx, cancel := context.WithTimeout(context.Background(), opWait)
+	defer cancel()
+	if k.bus == nil {
+		if k.bus, err = dial(ctx); err != nil {
+			return err
+		}
+	}
+	return k.bus.unlock(ctx, k.mayPrompt)
 }
 
 // probe looks at the lock of the keyring and never turns it.

@@ -44,7 +44,11 @@ func inSession(t *testing.T, test func(t *testing.T)) {
 	if err := errors.Join(os.Mkdir(run, 0o700), os.Chmod(home, 0o700)); err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.CommandContext(t.Context(), "dbus-run-session", "--", os.Args[0],
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.CommandContext(t.Context(), "dbus-run-session", "--", self,
 		"-test.run=^"+t.Name()+"$", "-test.v=true", fmt.Sprintf("-test.short=%v", testing.Short()))
 	cmd.Env = append(os.Environ(), sessionEnv+"="+t.Name(),
 		"HOME="+home, "XDG_RUNTIME_DIR="+run, "XDG_DATA_HOME=", "DISPLAY=", "WAYLAND_DISPLAY=")

@@ -130,7 +130,8 @@ func (b *bus) unlock(ctx context.Context, mayPrompt bool) error {
 	return b.answer(ctx, prompt, mayPrompt)
 }
 
-// answer shows the prompt and waits for the user, or refuses where it may not.
+// answer shows the prompt and waits for the user for as long as promptWait, or
+// refuses where it may not.
 func (b *bus) answer(ctx context.Context, prompt dbus.ObjectPath, mayPrompt bool) error {
 	if prompt == noPath {
 		return nil
@@ -139,6 +140,8 @@ func (b *bus) answer(ctx context.Context, prompt dbus.ObjectPath, mayPrompt bool
 		_ = b.call(ctx, prompt, ifPrompt+"Dismiss").Err
 		return errKeyringLocked
 	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), promptWait)
+	defer cancel()
 	match := []dbus.MatchOption{dbus.WithMatchObjectPath(prompt), dbus.WithMatchMember("Completed")}
 	if err := b.conn.AddMatchSignalContext(ctx, match...); err != nil {
 		return err

@@ -135,8 +135,10 @@ func TestSpillCutOff(t *testing.T) {
 		name       string
 		before, to secret.Value
 	}{
-		{"short to long", short, long}, {"long to short", long, short},
-		{"short to nothing", short, secret.Value{}}, {"long to nothing", long, secret.Value{}},
+		{"short to long", short, long},
+		{"long to short", long, short},
+		{"short to nothing", short, secret.Value{}},
+		{"long to nothing", long, secret.Value{}},
 	} {
 		for writes := range 3 {
 			small, large := store.NewMemory(), store.NewMemory()

@@ -24,8 +24,12 @@ import (
 
 // TestMain lets the tests start this binary again as a writer of its own.
 func TestMain(m *testing.M) {
-	if role, dir := os.Getenv("NBHUSH_TEST_ROLE"), os.Getenv("NBHUSH_TEST_DIR"); role != "" {
-		if err := roles[role](dir); err != nil {
+	if role := os.Getenv("NBHUSH_TEST_ROLE"); role != "" {
+		dir, err := os.Getwd()
+		if err == nil {
+			err = roles[role](dir)
+		}
+		if err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)
 		}
@@ -37,12 +41,15 @@ func TestMain(m *testing.M) {
 // roles are what the test binary does when it is started again.
 var roles = map[string]func(dir string) error{"write": writeForever, "add": addMany, "fill": fillDisk}
 
-// again returns a command that runs this binary in role.
-func again(t *testing.T, role, dir string, env ...string) *exec.Cmd {
+// again returns a command that runs this binary in role, in the folder dir.
+func again(t *testing.T, role, dir string) *exec.Cmd {
 	t.Helper()
-	cmd := exec.CommandContext(t.Context(), os.Args[0])
-	cmd.Env = append(os.Environ(), "NBHUSH_TEST_ROLE="+role, "NBHUSH_TEST_DIR="+dir)
-	cmd.Env = append(cmd.Env, env...)
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.CommandContext(t.Context(), self)
+	cmd.Dir, cmd.Env = dir, append(os.Environ(), "NBHUSH_TEST_ROLE="+role)
 	return cmd
 }
 
