@@ -16,10 +16,13 @@ import (
 )
 
 // The test binary is also the hook that Jupyter starts, with an agent of its
-// own: "hook RUNDIR AGENTDIR -f CONNECTION_FILE -- ARGV…".
+// own: "hook RUNDIR AGENTDIR -f CONNECTION_FILE -- ARGV…", and a kernel: "echo CONNECTION_FILE".
 func TestMain(m *testing.M) {
 	if len(os.Args) > 6 && os.Args[1] == "hook" {
 		os.Exit(testHook(os.Args[2], os.Args[3], os.Args[5], os.Args[7:]))
+	}
+	if len(os.Args) == 3 && os.Args[1] == "echo" {
+		os.Exit(echoKernel(os.Args[2]))
 	}
 	os.Exit(m.Run())
 }
