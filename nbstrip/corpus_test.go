@@ -42,7 +42,7 @@ func TestCorpus(t *testing.T) {
 			t.Errorf("%s: %v", filepath.Base(path), err)
 			continue
 		}
-		for range 3 {
+		for range 2 {
 			kind := plant(t, src, nb, f, random)
 			planted[kind]++
 		}

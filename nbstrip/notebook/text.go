@@ -73,7 +73,7 @@ type Text struct {
 	Part   Part
 	Cell   int  // index of the cell, -1 outside of every cell
 	Name   bool // it is the name of an object's member
-	Number bool // it is a number of eight digits or more: no string, and no number with a placeholder in it
+	Number bool // it is a whole number of eight digits or more, which only a string can replace
 	Binary bool // it is base64 of an image or the like, which cannot be edited in part
 
 	src     []byte
@@ -141,8 +141,8 @@ func (t Text) AppendTo(dst []byte) []byte {
 	if b, ok := t.Verbatim(); ok {
 		return append(dst, b...)
 	}
-	r := t.Reader()
-	return r.Append(dst, maxSize)
+	r, at := t.Reader(), t.Range()
+	return r.Append(dst, at.End-at.Start)
 }
 
 // Reader returns a Reader at the start of the text.
@@ -190,7 +190,7 @@ func decode(dst, s []byte, limit int, binary bool) ([]byte, int) {
 	n := 0
 	for n < len(s) && len(dst) < limit {
 		if s[n] != '\\' {
-			size := verbatim(s[n:min(len(s), n+limit-len(dst))])
+			size := verbatim(s[n : n+min(len(s)-n, limit-len(dst))])
 			dst = append(dst, s[n:n+size]...)
 			n += size
 			continue
