@@ -83,9 +83,14 @@ func runKernelsEnable(ctx context.Context, a *app, k kernelspec.Kernels, o kerne
 	if err != nil {
 		return err
 	}
+	return skipped(done, o.names, "wrapped")
+}
+
+// skipped makes an error of a spec that was named and left as it is.
+func skipped(done []kernelspec.Outcome, names []string, what string) error {
 	for _, d := range done {
-		if d.Did == kernelspec.DidSkip && len(o.names) > 0 {
-			return fmt.Errorf("kernel spec %s was not wrapped", d.Name)
+		if d.Did == kernelspec.DidSkip && len(names) > 0 {
+			return fmt.Errorf("kernel spec %s was not %s", d.Name, what)
 		}
 	}
 	return nil
@@ -96,10 +101,13 @@ func runKernelsDisable(ctx context.Context, a *app, k kernelspec.Kernels, o kern
 	if perr := a.printOutcomes(done, o.json); err == nil {
 		err = perr
 	}
-	if err == nil && len(done) == 0 && !o.json {
+	if err != nil {
+		return err
+	}
+	if len(done) == 0 && !o.json {
 		a.say("no kernel spec was wrapped")
 	}
-	return err
+	return skipped(done, o.names, "put back")
 }
 
 func (a *app) printOutcomes(done []kernelspec.Outcome, asJSON bool) error {

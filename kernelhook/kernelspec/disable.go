@@ -44,6 +44,9 @@ func (k Kernels) Disable(ctx context.Context, names []string) ([]Outcome, error)
 			continue
 		}
 		o, err := k.disable(s.Name, s.File)
+		if denied(err) {
+			o.Did, o.Why, err = DidSkip, err.Error(), nil
+		}
 		if err != nil {
 			return all, fmt.Errorf("kernel spec %s: %w", s.Name, err)
 		}
@@ -69,7 +72,7 @@ func (k Kernels) disable(name, file string) (Outcome, error) {
 			return o, err
 		}
 	case err == nil && f.binary() != "":
-		o.Did = DidUnwrap
+		o.Did, o.Why = DidUnwrap, "it was edited since nbhush kernels enable, and the edits stay"
 		if err := savefile.Write(file, f.unwrap(), 0o644); err != nil {
 			return o, err
 		}

@@ -26,7 +26,7 @@ const (
 	DidShadow  = "shadowed" // a spec of the same name was made where Jupyter looks first
 	DidRestore = "restored" // kernel.json is the original again
 	DidRemove  = "removed"  // the spec that Enable had made is gone
-	DidUnwrap  = "unwrapped, your later changes kept"
+	DidUnwrap  = "unwrapped" // nbhush is out of a kernel.json that somebody edited since
 	DidNothing = "unchanged"
 	DidSkip    = "skipped" // Why says the reason
 )
@@ -74,6 +74,9 @@ func (k Kernels) Enable(ctx context.Context, names []string) ([]Outcome, error) 
 	var all []Outcome
 	for _, s := range specs {
 		o, err := k.enable(s)
+		if denied(err) {
+			o, err = Outcome{Name: s.Name, File: s.File, Did: DidSkip, Why: err.Error()}, nil
+		}
 		if err != nil {
 			return all, fmt.Errorf("kernel spec %s: %w", s.Name, err)
 		}

@@ -1,9 +1,11 @@
 package kernelspec
 
 import (
+	"context"
 	"os"
 	"path/filepath"
 	"runtime"
+	"strings"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -54,6 +56,12 @@ func TestKernelsThatAreNotWritableAreShadowed(t *testing.T) {
 	if err != nil || o.Did != DidShadow {
 		t.Errorf("%+v, %v", o, err)
 	}
+	must(t, os.Chmod(k.Dirs.userSpec("ir"), 0o555))
+	done, err := k.Disable(context.Background(), nil)
+	if err != nil || len(done) != 1 || done[0].Did != DidSkip || !strings.Contains(done[0].Why, "permission denied") {
+		t.Errorf("disable of what cannot be written: %+v, %v", done, err)
+	}
+	must(t, os.Chmod(k.Dirs.userSpec("ir"), 0o755))
 	if entries, err := os.ReadDir(ir); err != nil || len(entries) != 1 {
 		t.Errorf("left behind: %v, %v", entries, err)
 	}

@@ -229,7 +229,7 @@ func TestKernelsChangedSinceEnable(t *testing.T) {
 			func(string) string { return `{"argv": ["R", "new"]}` }, DidNothing, "written again", `{"argv": ["R", "new"]}`,
 		},
 		"edited": {
-			func(s string) string { return strings.Replace(s, "1.0", "2.0", 1) }, DidUnwrap, "",
+			func(s string) string { return strings.Replace(s, "1.0", "2.0", 1) }, DidUnwrap, "the edits stay",
 			strings.Replace(irSpec, "1.0", "2.0", 1),
 		},
 		"restored by hand": {func(string) string { return irSpec }, DidNothing, "", irSpec},
