@@ -22,10 +22,10 @@ import (
 
 // What Enable and Disable do to a spec.
 const (
-	DidWrap    = "wrapped"  // kernel.json changed in its place
-	DidShadow  = "shadowed" // a spec of the same name was made where Jupyter looks first
-	DidRestore = "restored" // kernel.json is the original again
-	DidRemove  = "removed"  // the spec that Enable had made is gone
+	DidWrap    = "wrapped"   // kernel.json changed in its place
+	DidShadow  = "shadowed"  // a spec of the same name was made where Jupyter looks first
+	DidRestore = "restored"  // kernel.json is the original again
+	DidRemove  = "removed"   // the spec that Enable had made is gone
 	DidUnwrap  = "unwrapped" // nbhush is out of a kernel.json that somebody edited since
 	DidNothing = "unchanged"
 	DidSkip    = "skipped" // Why says the reason
