@@ -9,6 +9,7 @@ import (
 	"errors"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 
@@ -167,10 +168,28 @@ func TestWithheld(t *testing.T) {
 	}
 }
 
+// sent are the messages that a Stage has sent.
+type sent struct {
+	mu  sync.Mutex
+	all []wire.Message
+}
+
+func (s *sent) add(m wire.Message) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.all = append(s.all, m)
+}
+
+func (s *sent) get() []wire.Message {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.all)
+}
+
 // collect returns a Stage and what it sent.
-func collect(r *Redactor) (*Stage, *[]wire.Message) {
-	var sent []wire.Message
-	return NewStage(r, func(m wire.Message) { sent = append(sent, m) }), &sent
+func collect(r *Redactor) (*Stage, *sent) {
+	s := new(sent)
+	return NewStage(r, s.add), s
 }
 
 func texts(msgs []wire.Message) (out []string) {
@@ -215,7 +234,7 @@ func TestStage(t *testing.T) {
 							s.Push(t.Context(), []wire.Message{m})
 						}
 					}
-					if got := texts(*sent); !slices.Equal(got, c.want) {
+					if got := texts(sent.get()); !slices.Equal(got, c.want) {
 						t.Errorf("got %q, want %q", got, c.want)
 					}
 				})
@@ -235,17 +254,17 @@ func TestStageHold(t *testing.T) {
 			synctest.Wait()
 		}
 		push("a " + v[:9])
-		if len(*sent) != 0 {
-			t.Fatalf("sent at once: %q", texts(*sent))
+		if len(sent.get()) != 0 {
+			t.Fatalf("sent at once: %q", texts(sent.get()))
 		}
 		wait(Hold)
-		if got := texts(*sent); !slices.Equal(got, []string{"a " + v[:9]}) {
+		if got := texts(sent.get()); !slices.Equal(got, []string{"a " + v[:9]}) {
 			t.Fatalf("after Hold: %q", got)
 		}
 		push(v[9:15])
 		wait(Hold)
 		push(v[15:] + " b")
-		if got := texts(*sent)[2]; got != "[nbhush:TOKEN] b" {
+		if got := texts(sent.get())[2]; got != "[nbhush:TOKEN] b" {
 			t.Errorf("the rest: %q", got)
 		}
 	})
@@ -261,11 +280,11 @@ func TestStageFlush(t *testing.T) {
 			r.message("stream", "q", streamContent("stdout", v[:8])),
 		})
 		s.Flush(r.message("execute_reply", "nobody's", `{}`))
-		if len(*sent) != 0 {
-			t.Errorf("another request's reply sent %q", texts(*sent))
+		if len(sent.get()) != 0 {
+			t.Errorf("another request's reply sent %q", texts(sent.get()))
 		}
 		s.Flush(r.message("input_request", "p", `{}`))
-		if got := texts(*sent); !slices.Equal(got, []string{v[:9]}) {
+		if got := texts(sent.get()); !slices.Equal(got, []string{v[:9]}) {
 			t.Errorf("sent %q", got)
 		}
 	})
@@ -279,7 +298,7 @@ func TestStageWithheld(t *testing.T) {
 	for range 3 {
 		s.Push(t.Context(), []wire.Message{r.message("stream", "p", streamContent("stdout", v))})
 	}
-	if got, want := texts(*sent), []string{"[nbhush: output withheld: gone]\n", "", ""}; !slices.Equal(got, want) {
+	if got, want := texts(sent.get()), []string{"[nbhush: output withheld: gone]\n", "", ""}; !slices.Equal(got, want) {
 		t.Errorf("got %q, want %q", got, want)
 	}
 }
@@ -317,7 +336,7 @@ func FuzzChunks(f *testing.F) {
 			}
 		}
 		s.Push(t.Context(), []wire.Message{r.message("status", "p", `{"execution_state":"idle"}`)})
-		got := *sent
+		got := sent.get()
 		if len(got) != len(in)+1 {
 			t.Fatalf("%d messages, want %d", len(got), len(in)+1)
 		}

@@ -1,0 +1,209 @@
+package inject
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/nbhush/nbhush/agent/api"
+	"github.com/nbhush/nbhush/agent/secret"
+	"github.com/nbhush/nbhush/kernelhook/zsock"
+)
+
+// source holds values by name; a name without one is denied.
+type source map[string]string
+
+func (s source) Get(_ context.Context, name string) (secret.Value, error) {
+	if v, ok := s[name]; ok {
+		return secret.New([]byte(v)), nil
+	}
+	return secret.Value{}, &api.Error{Code: api.CodeDenied, Message: name + " is not allowed here", Mend: "nbhush allow"}
+}
+
+func (s source) Names(context.Context) ([]string, error) { return []string{"A", "B"}, nil }
+
+// serve returns an endpoint that answers from s.
+func serve(t testing.TB, s source) (endpoint, token string) {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "in") // t.TempDir is too deep for a socket
+	if err != nil {
+		t.Fatal(err)
+	}
+	token, endpoint = rand.Text(), "ipc://"+filepath.Join(dir, "get")
+	server, err := Listen(endpoint, token, s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	go func() {
+		server.Serve(ctx)
+		close(done)
+	}()
+	t.Cleanup(func() {
+		cancel()
+		if err := server.Close(); err != nil {
+			t.Error(err)
+		}
+		<-done
+		_ = os.RemoveAll(dir)
+	})
+	return endpoint, token
+}
+
+func TestAsk(t *testing.T) {
+	s := source{"A": rand.Text(), "B": "two\nlines\x00 and a zero", "EMPTY": ""}
+	endpoint, token := serve(t, s)
+	for _, c := range []struct {
+		name, token string
+		names       []string
+		code        api.Code
+	}{
+		{"one", token, []string{"A"}, ""},
+		{"three in their order", token, []string{"B", "EMPTY", "A"}, ""},
+		{"denied", token, []string{"A", "NO"}, api.CodeDenied},
+		{"bad name", token, []string{"not a name"}, api.CodeBadInput},
+		{"no name", token, nil, api.CodeBadInput},
+		{"too many names", token, slices.Repeat([]string{"A"}, maxNames+1), api.CodeBadInput},
+		{"wrong token", rand.Text(), []string{"A"}, api.CodeDenied},
+		{"no token", "", []string{"A"}, api.CodeDenied},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			values, err := Ask(t.Context(), endpoint, c.token, c.names)
+			var e *api.Error
+			if c.code != "" {
+				if !errors.As(err, &e) || e.Code != c.code || len(values) > 0 {
+					t.Fatalf("got %v, %d values, want code %s", err, len(values), c.code)
+				}
+				return
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			for i, n := range c.names {
+				if string(values[i].Reveal()) != s[n] {
+					t.Errorf("%s is another value", n)
+				}
+			}
+		})
+	}
+}
+
+func TestAskNobody(t *testing.T) {
+	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	_, err := Ask(ctx, "ipc://"+filepath.Join(t.TempDir(), "no"), "t", []string{"A"})
+	var e *api.Error
+	if !errors.As(err, &e) || e.Code != api.CodeAway || e.Hint() == "" {
+		t.Errorf("got %v", err)
+	}
+}
+
+// Requests of other forms are answered with an error or not at all; the next
+// good one is served.
+func TestRequests(t *testing.T) {
+	endpoint, token := serve(t, source{"A": "value-of-a"})
+	d, err := zsock.DialDealer(t.Context(), endpoint, nil, zsock.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = d.Close() }()
+	for _, c := range []struct {
+		name    string
+		request []string
+		want    []string // "" in front is the delimiter; nil: no answer
+	}{
+		{"names", []string{"", Version, token, "names"}, []string{"", "ok", "A", "B"}},
+		{"with a request id", []string{"id", "", Version, token, "get", "A"}, []string{"id", "", "ok", "value-of-a"}},
+		{"other version", []string{"", "nbhush/9", token, "get", "A"}, []string{"", "error", "version"}},
+		{"unknown op", []string{"", Version, token, "set", "A"}, []string{"", "error", "bad-input"}},
+		{"nothing after the delimiter", []string{""}, []string{"", "error", "version"}},
+		{"no delimiter", []string{Version, token, "get", "A"}, nil},
+		{"again", []string{"", Version, token, "get", "A"}, []string{"", "ok", "value-of-a"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			var frames [][]byte
+			for _, f := range c.request {
+				frames = append(frames, []byte(f))
+			}
+			if err := d.Send(frames); err != nil {
+				t.Fatal(err)
+			}
+			if c.want == nil {
+				return
+			}
+			m, err := d.Recv(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			var got []string
+			for _, f := range m.Frames {
+				var e api.Error
+				if strings.HasPrefix(string(f), "{") && json.Unmarshal(f, &e) == nil {
+					f = []byte(e.Code)
+				}
+				got = append(got, string(f))
+			}
+			if !slices.Equal(got, c.want) {
+				t.Errorf("got %q, want %q", got, c.want)
+			}
+		})
+	}
+}
+
+// FuzzRequest holds that no request without the token gets a value.
+func FuzzRequest(f *testing.F) {
+	token, value := rand.Text(), rand.Text()
+	s := &Server{token: []byte(token), source: source{"A": value}}
+	f.Add("nbhush/1", "x", "get", "A")
+	f.Add("nbhush/1", "", "names", "")
+	f.Fuzz(func(t *testing.T, version, tok, op, name string) {
+		frames, values, err := s.ask(t.Context(), [][]byte{[]byte(version), []byte(tok), []byte(op), []byte(name)})
+		if (err == nil || len(values) > 0 || len(frames) > 0) && tok != token {
+			t.Errorf("answered %q", frames)
+		}
+	})
+}
+
+func TestBootstrap(t *testing.T) {
+	if Bootstrap("R") != "" || Bootstrap("") != "" {
+		t.Error("code for a language that has none")
+	}
+	code := Bootstrap("Python")
+	if !strings.HasPrefix(code, "exec(compile(") || strings.Contains(code, "\n") {
+		t.Errorf("not one expression: %.60s…", code)
+	}
+	for _, r := range code {
+		if r >= 0x80 {
+			t.Fatalf("%q is not ASCII, which every kernel reads alike", r)
+		}
+	}
+}
+
+// BenchmarkGet measures a request over a socket that stays open, as a cell's does.
+func BenchmarkGet(b *testing.B) {
+	endpoint, token := serve(b, source{"A": rand.Text()})
+	d, err := zsock.DialDealer(b.Context(), endpoint, nil, zsock.Options{})
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer func() { _ = d.Close() }()
+	request := [][]byte{{}, []byte(Version), []byte(token), []byte("get"), []byte("A")}
+	for b.Loop() {
+		if err := d.Send(request); err != nil {
+			b.Fatal(err)
+		}
+		m, err := d.Recv(b.Context())
+		if err != nil {
+			b.Fatal(err)
+		}
+		m.Release()
+	}
+}
