@@ -632,3 +632,39 @@ func TestAuditHoldsNoValue(t *testing.T) {
 		t.Error("the audit log holds a value")
 	}
 }
+
+// bulk is a store that gives everything at one look.
+type bulk struct {
+	store.Store
+	looks int
+}
+
+func (b *bulk) All() (map[secret.Name]secret.Value, error) {
+	b.looks++
+	all := map[secret.Name]secret.Value{}
+	names, err := b.Names()
+	for _, name := range names {
+		if all[name], err = b.Store.Get(name); err != nil {
+			break
+		}
+	}
+	return all, err
+}
+
+func (b *bulk) Get(secret.Name) (secret.Value, error) { return secret.Value{}, errors.New("one by one") }
+
+func TestStoreThatGivesAllAtOnce(t *testing.T) {
+	w := newWorld(t)
+	text := rand.Text()
+	b := &bulk{Store: store.NewMemory()}
+	if err := b.Set("LISTED", secret.New([]byte(text))); err != nil {
+		t.Fatal(err)
+	}
+	v := newValues(b, b.Names, func() bool { return false }, w.log)
+	v.open()
+	defer v.lock()
+	r, err := v.Find(t.Context(), []byte(text))
+	if err != nil || len(r.Spans) != 1 || b.looks != 1 {
+		t.Errorf("%v, %v after %d looks", r.Spans, err, b.looks)
+	}
+}

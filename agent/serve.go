@@ -37,10 +37,9 @@ type Options struct {
 }
 
 const (
-	startTime  = 5 * time.Second // for an agent that is about to start or to stop
-	startPoll  = 5 * time.Millisecond
-	gcPercent  = 50       // values are few: rather collect often than be large
-	memoryGoal = 16 << 20 // soft, in bytes; the collector works harder beyond it
+	startTime = 5 * time.Second // for an agent that is about to start or to stop
+	startPoll = 5 * time.Millisecond
+	gcPercent = 50 // rather collect often than be large
 )
 
 // Serve is the agent. It returns nil after ctx ended, a SIGTERM, a SIGINT or a
@@ -49,7 +48,6 @@ const (
 func Serve(ctx context.Context, o Options) error {
 	umask()
 	debug.SetGCPercent(gcPercent)
-	debug.SetMemoryLimit(memoryGoal)
 	if err := socket.MkdirPrivate(o.Home.Run); err != nil {
 		return fmt.Errorf("make the directory of the socket: %w", err)
 	}

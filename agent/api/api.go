@@ -95,9 +95,10 @@ type SetResult struct {
 	Replaced bool `json:"replaced"`
 }
 
-// GetRequest asks for values. Dir is the folder whose nbhush.toml counts when
-// the asker turns out to be a kernel's child; All asks for every name that
-// Dir's nbhush.toml lists, which is what run does.
+// GetRequest asks for values. All asks for every name that Dir's nbhush.toml
+// lists, which is what run does; it must be approved, also for the owner. Who is
+// a kernel's child gets what the nbhush.toml of its kernel's directory allows,
+// whatever Dir says.
 type GetRequest struct {
 	Names []string `json:"names"`
 	All   bool     `json:"all,omitempty"`
