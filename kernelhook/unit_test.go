@@ -1,0 +1,238 @@
+package kernelhook
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/nbhush/nbhush/agent/api"
+	"github.com/nbhush/nbhush/agent/match"
+	"github.com/nbhush/nbhush/agent/secret"
+	"github.com/nbhush/nbhush/kernelhook/proxy"
+)
+
+func TestConnection(t *testing.T) {
+	for _, c := range []struct {
+		name, file string
+		want       proxy.Endpoints
+		fails      bool
+	}{
+		{"tcp", `{"ip":"127.0.0.1","transport":"tcp","shell_port":1,"control_port":2,"stdin_port":3,"iopub_port":4,"hb_port":5}`,
+			proxy.Endpoints{Shell: "tcp://127.0.0.1:1", Control: "tcp://127.0.0.1:2", Stdin: "tcp://127.0.0.1:3", IOPub: "tcp://127.0.0.1:4", Heartbeat: "tcp://127.0.0.1:5"}, false},
+		{"IPv6", `{"ip":"::1","shell_port":1}`,
+			proxy.Endpoints{Shell: "tcp://[::1]:1", Control: "tcp://[::1]:0", Stdin: "tcp://[::1]:0", IOPub: "tcp://[::1]:0", Heartbeat: "tcp://[::1]:0"}, false},
+		{"ipc", `{"ip":"/tmp/k x","transport":"ipc","shell_port":1,"control_port":2,"stdin_port":3,"iopub_port":4,"hb_port":5}`,
+			proxy.Endpoints{Shell: "ipc:///tmp/k x-1", Control: "ipc:///tmp/k x-2", Stdin: "ipc:///tmp/k x-3", IOPub: "ipc:///tmp/k x-4", Heartbeat: "ipc:///tmp/k x-5"}, false},
+		{"another transport", `{"transport":"pgm"}`, proxy.Endpoints{}, true},
+		{"not JSON", `{"key":"k`, proxy.Endpoints{}, true},
+		{"ports that are none", `{"shell_port":"1"}`, proxy.Endpoints{}, true},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), "c.json")
+			if err := os.WriteFile(path, []byte(c.file), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			got, err := readConnection(path)
+			if (err != nil) != c.fails {
+				t.Fatal(err)
+			}
+			if err == nil && got.endpoints() != c.want {
+				t.Errorf("got %+v", got.endpoints())
+			}
+		})
+	}
+}
+
+// The kernel's connection file keeps what it does not know, has no CURVE keys,
+// and is for this user only.
+func TestConnectionBehind(t *testing.T) {
+	dir := t.TempDir()
+	front := filepath.Join(dir, "front.json")
+	if err := os.WriteFile(front, []byte(`{"ip":"127.0.0.1","key":"k","signature_scheme":"hmac-sha256","kernel_name":"x","new":[1.50],"curve_secretkey":"s","shell_port":7}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c, err := readConnection(front)
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(dir, "back.json")
+	if err := c.behind("/run/k").write(path); err != nil {
+		t.Fatal(err)
+	}
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got map[string]any
+	if err := json.Unmarshal(b, &got); err != nil {
+		t.Fatal(err)
+	}
+	want := map[string]any{
+		"ip": "/run/k/k", "transport": "ipc", "key": "k", "signature_scheme": "hmac-sha256", "kernel_name": "x", "new": []any{1.5},
+		"shell_port": 1., "control_port": 2., "stdin_port": 3., "iopub_port": 4., "hb_port": 5.,
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+	if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("mode %v, %v", info.Mode(), err)
+	}
+}
+
+func TestRedirect(t *testing.T) {
+	argv := []string{"python", "-f", "/r/kernel-1.json", "--f=/r/kernel-1.json", "julia('/r/kernel-1.json')", "/r/kernel-2.json", "-x"}
+	want := []string{"python", "-f", "/n/k.json", "--f=/n/k.json", "julia('/n/k.json')", "/r/kernel-2.json", "-x"}
+	if got := redirect(argv, "/r/kernel-1.json", "/n/k.json"); !slices.Equal(got, want) {
+		t.Errorf("got %q", got)
+	}
+	if got := redirect([]string{"/r/./a.json", "/r/a.json"}, "/r/./a.json", "/n"); !slices.Equal(got, []string{"/n", "/n"}) {
+		t.Errorf("got %q", got)
+	}
+}
+
+func TestEnviron(t *testing.T) {
+	grant := api.Grant{Values: map[string][]byte{"A": []byte("from the agent"), "ZERO": []byte("a\x00b")}}
+	got := environ([]string{"A=old", "B=2", "NBHUSH_TOKEN=outer", "JPY_PARENT_PID=1"}, grant, "ipc://e", "t")
+	for name, want := range map[string]string{"A": "from the agent", "B": "2", "NBHUSH_TOKEN": "t", "NBHUSH_ENDPOINT": "ipc://e", "ZERO": ""} {
+		if v := lookup(got, name); v != want {
+			t.Errorf("%s is %q", name, v)
+		}
+	}
+	names := map[string]int{}
+	for _, kv := range got {
+		name, _, _ := strings.Cut(kv, "=")
+		names[name]++
+	}
+	if names["A"] != 1 || names["ZERO"] != 0 || names["JPY_PARENT_PID"] != 1 {
+		t.Errorf("%v", names)
+	}
+}
+
+// A directory whose hook lives stays, one whose hook is gone goes, and what is
+// not ours is not touched.
+func TestSweep(t *testing.T) {
+	run := t.TempDir()
+	alive, err := makeDir(run)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dead, err := makeDir(run)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := dead.lock.Unlock(); err != nil { // as the end of a process does
+		t.Fatal(err)
+	}
+	other := filepath.Join(run, "agent.sock")
+	fresh := filepath.Join(run, "k-fresh") // a hook is about to lock it
+	old := filepath.Join(run, "k-old")
+	if err := errors.Join(os.WriteFile(other, nil, 0o600), os.Mkdir(fresh, 0o700), os.Mkdir(old, 0o700),
+		os.Chtimes(old, time.Time{}, time.Now().Add(-time.Hour))); err != nil {
+		t.Fatal(err)
+	}
+	next, err := makeDir(run)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for path, want := range map[string]bool{alive.path: true, dead.path: false, other: true, fresh: true, old: false, next.path: true} {
+		if _, err := os.Stat(path); (err == nil) != want {
+			t.Errorf("%s: %v", filepath.Base(path), err)
+		}
+	}
+	if err := errors.Join(alive.Close(), next.Close()); err != nil {
+		t.Error(err)
+	}
+}
+
+// fakeAgent is an Agent that can be made to fail.
+type fakeAgent struct{ err error }
+
+func (f *fakeAgent) Find(context.Context, []byte) (match.Result, error) {
+	return match.Result{Tail: 1}, f.err
+}
+
+func (f *fakeAgent) RegisterKernel(context.Context, api.Kernel) (api.Grant, error) {
+	return api.Grant{}, f.err
+}
+
+func (f *fakeAgent) Get(context.Context, string) (secret.Value, error) { return secret.Value{}, f.err }
+func (f *fakeAgent) Names(context.Context) ([]string, error)           { return nil, f.err }
+func (f *fakeAgent) Close() error                                      { return nil }
+
+// What happens to text that nobody could search.
+func TestLinkPolicy(t *testing.T) {
+	locked := &api.Error{Code: api.CodeLocked, Message: "locked"}
+	for _, c := range []struct {
+		name     string
+		before   error // of the agent while the kernel starts
+		searched bool  // text was searched then
+		after    error // of the agent from then on
+		shown    bool  // text goes out
+	}{
+		{"there", nil, true, nil, true},
+		{"never there", errTestAway, false, errTestAway, true},
+		{"locked from the start", locked, false, locked, true},
+		{"there, then away", nil, true, errTestAway, false},
+		{"there, then locked", nil, true, locked, false},
+		{"away, then there", errTestAway, false, nil, true},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				agent := &fakeAgent{err: c.before}
+				l := newLink(func(context.Context) (Agent, error) { return agent, agent.err }, api.Kernel{})
+				defer func() {
+					_ = l.Close()
+					time.Sleep(2 * lastPause) // its mending ends
+				}()
+				_, err := l.start(t.Context())
+				if (err != nil) != (c.before != nil) {
+					t.Fatal(err)
+				}
+				if c.searched {
+					if _, err := l.Find(t.Context(), []byte("text")); err != nil {
+						t.Fatal(err)
+					}
+				}
+				agent.err = c.after
+				began := time.Now()
+				res, err := l.Find(t.Context(), []byte("text"))
+				if shown := err == nil; shown != c.shown {
+					t.Errorf("got %v, %v", res, err)
+				}
+				if waited := time.Since(began); waited > patience {
+					t.Errorf("waited %v", waited)
+				}
+				if err != nil && !errors.Is(err, c.after) {
+					t.Errorf("got %v, want %v", err, c.after)
+				}
+			})
+		})
+	}
+}
+
+// An agent that was restarted is found again, and knows the kernel.
+func TestLinkReconnects(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		first, second := &fakeAgent{}, &fakeAgent{}
+		next := first
+		l := newLink(func(context.Context) (Agent, error) { return next, nil }, api.Kernel{})
+		defer func() { _ = l.Close() }()
+		if _, err := l.start(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		first.err, next = errTestAway, second
+		if _, err := l.Find(t.Context(), []byte("text")); err != nil {
+			t.Errorf("the first search after a restart: %v", err)
+		}
+		synctest.Wait()
+	})
+}
