@@ -161,7 +161,7 @@ func (n needles) find(b []byte) int {
 	return -1
 }
 
-func (n needles) mustNotBeIn(t *testing.T, where string, b []byte) {
+func (n needles) mustNotBeIn(t testing.TB, where string, b []byte) {
 	t.Helper()
 	if i := n.find(b); i >= 0 {
 		t.Errorf("%s holds a value or a piece of one at byte %d of %d: …%s", where, i, len(b), n.mask(b[max(0, i-60):i]))
@@ -179,13 +179,13 @@ func (n needles) mask(b []byte) []byte {
 
 // world is a user's machine: a home of its own, the real program, a project.
 type world struct {
-	*testing.T
+	testing.TB
 	dir, program, python string
 	env                  []string
 }
 
-func newWorld(t *testing.T) *world {
-	w := &world{T: t, python: testPython(t)}
+func newWorld(t testing.TB) *world {
+	w := &world{TB: t, python: testPython(t)}
 	// Not t.TempDir: a socket's path must stay short.
 	dir, err := os.MkdirTemp("", "nb")
 	if err != nil {
@@ -219,14 +219,14 @@ func newWorld(t *testing.T) *world {
 }
 
 // in is the same world for a subtest.
-func (w *world) in(t *testing.T) *world {
+func (w *world) in(t testing.TB) *world {
 	sub := *w
-	sub.T = t
+	sub.TB = t
 	return &sub
 }
 
 // testPython is a Python that has what .ci/requirements.txt lists.
-func testPython(t *testing.T) string {
+func testPython(t testing.TB) string {
 	t.Helper()
 	python := os.Getenv("NBHUSH_TEST_PYTHON")
 	if _, err := exec.LookPath(python); python == "" || err != nil {
@@ -328,7 +328,7 @@ func (w *world) startLab() *lab {
 		w.Fatal(err)
 	}
 	go func() { lab.exited <- lab.cmd.Wait() }()
-	w.Cleanup(func() { lab.stop(w.T) })
+	w.Cleanup(func() { lab.stop(w.TB) })
 	ctx, cancel := context.WithTimeout(w.Context(), time.Minute)
 	defer cancel()
 	for {
@@ -349,7 +349,7 @@ func (w *world) startLab() *lab {
 }
 
 // stop ends the server as a service manager does, so that it ends its kernels.
-func (l *lab) stop(t *testing.T) {
+func (l *lab) stop(t testing.TB) {
 	if l.cmd.ProcessState != nil {
 		return
 	}
@@ -430,7 +430,7 @@ func (w *world) searchHome(n needles) {
 			return err
 		}
 		files++
-		n.mustNotBeIn(w.T, strings.TrimPrefix(path, w.dir), b)
+		n.mustNotBeIn(w.TB, strings.TrimPrefix(path, w.dir), b)
 		return nil
 	})
 	if err != nil {

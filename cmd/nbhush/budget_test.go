@@ -1,0 +1,176 @@
+//go:build linux
+
+package main
+
+import (
+	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+)
+
+// BenchmarkBudget holds the budgets that need the whole program; those of one
+// package stand in that package. .ci/bench makes a table of them all.
+func BenchmarkBudget(b *testing.B) {
+	b.Run("nbhush_version,_whole_process,_to_an_empty_Go_program", budgetVersion)
+	kernel := measureKernels(b)
+	b.Run("get_from_a_running_cell,_p50", func(b *testing.B) { kernel.get(b) })
+	b.Run("the_same,_times_quicker_than_Python_keyring", func(b *testing.B) { kernel.keyring(b) })
+	b.Run("200_MB_printed,_to_the_bare_kernel", func(b *testing.B) { kernel.ratio(b, kernel.Big, 1.25) })
+	b.Run("100,000_lines_printed,_to_the_bare_kernel", func(b *testing.B) { kernel.ratio(b, kernel.Lines, 1.25) })
+	b.Run("hook's_memory,_idle", func(b *testing.B) { report(b, kernel.Idle, "MB", 15) })
+	b.Run("hook's_memory,_5_s_after_200_MB", func(b *testing.B) {
+		b.ReportMetric(kernel.Burst, "MB-at-the-end-of-it")
+		report(b, kernel.After, "MB", 40)
+	})
+	b.Run("agent's_memory_with_200_secrets", budgetAgent)
+}
+
+// report prints a row: got is at most budget, in unit.
+func report(b *testing.B, got float64, unit string, budget float64) {
+	b.ReportMetric(got, "got-"+unit)
+	b.ReportMetric(budget, "budget")
+}
+
+func median(v []float64) float64 {
+	v = slices.Clone(v)
+	slices.Sort(v)
+	return v[len(v)/2]
+}
+
+// ratios runs two commands in turn and returns the median of the pairs' ratios
+// and of the times, in milliseconds.
+func ratios(b *testing.B, n int, one, other func() *exec.Cmd) (ratio, oneMS, otherMS float64) {
+	b.Helper()
+	timed := func(make func() *exec.Cmd) float64 {
+		cmd := make()
+		began := time.Now()
+		if out, err := cmd.CombinedOutput(); err != nil {
+			b.Fatalf("%s: %v\n%s", cmd, err, out)
+		}
+		return float64(time.Since(began).Microseconds()) / 1000
+	}
+	var rs, ones, others []float64
+	for i := range n + 3 {
+		o, p := timed(one), timed(other)
+		if i < 3 { // warm-up
+			continue
+		}
+		rs, ones, others = append(rs, o/p), append(ones, o), append(others, p)
+	}
+	return median(rs), median(ones), median(others)
+}
+
+func budgetVersion(b *testing.B) {
+	w := newWorld(b)
+	w.mkdir("empty")
+	w.write("empty/go.mod", "module empty\n")
+	w.write("empty/main.go", "package main\n\nfunc main() {}\n")
+	build := exec.Command("go", "build", "-trimpath", "-ldflags=-s -w", "-o", filepath.Join(w.dir, "nothing"), ".")
+	build.Dir = filepath.Join(w.dir, "empty")
+	if out, err := build.CombinedOutput(); err != nil {
+		b.Fatalf("%v\n%s", err, out)
+	}
+	ratio, ours, empty := ratios(b, 100,
+		func() *exec.Cmd { return w.command("", w.program, "version") },
+		func() *exec.Cmd { return w.command("", filepath.Join(w.dir, "nothing")) })
+	b.ReportMetric(ours, "ms")
+	b.ReportMetric(empty, "ms-empty")
+	report(b, ratio, "x", 3)
+}
+
+// kernelFigures are what testdata/python/bench_kernel.py prints.
+type kernelFigures struct {
+	Start, Big, Lines  [][2]float64 // seconds, bare and wrapped
+	Get                []float64    // µs, p50 and p99
+	Idle, Burst, After float64      // MB
+	w                  *world
+}
+
+func measureKernels(b *testing.B) (f kernelFigures) {
+	w := newWorld(b)
+	w.setSecret("BENCH_KEY", randomValue())
+	for i := range 99 {
+		w.setSecret("OTHER_"+strconv.Itoa(i), randomValue())
+	}
+	w.write("project/nbhush.toml", "[secrets]\nBENCH_KEY = {}\n")
+	w.nbhush("project", nil, "allow")
+	w.twoSpecs()
+	out := w.run(w.command("project", w.python, w.script("bench_kernel.py"), "bare", "hooked", "7"))
+	if err := json.Unmarshal(out, &f); err != nil {
+		b.Fatal(err)
+	}
+	f.w = w
+	return f
+}
+
+func (f kernelFigures) get(b *testing.B) {
+	b.ReportMetric(f.Get[1], "µs-p99")
+	report(b, f.Get[0], "µs", 100)
+}
+
+func (f kernelFigures) keyring(b *testing.B) {
+	cmd := f.w.command("", "dbus-run-session", "--", "sh", "-c",
+		`printf 'pass\n' | gnome-keyring-daemon --unlock --components=secrets >/dev/null 2>&1; exec "$0" "$1"`, f.w.python, f.w.script("bench_keyring.py"))
+	cmd.Env = slices.DeleteFunc(cmd.Env, func(kv string) bool { return strings.HasPrefix(kv, "DBUS_") })
+	µs, err := strconv.ParseFloat(strings.TrimSpace(string(f.w.run(cmd))), 64)
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.ReportMetric(µs, "µs-keyring")
+	b.ReportMetric(µs/f.Get[0], "got-x")
+	b.ReportMetric(20, "floor")
+}
+
+func (f kernelFigures) ratio(b *testing.B, pairs [][2]float64, budget float64) {
+	var rs, bare, ours []float64
+	for _, p := range pairs {
+		rs, bare, ours = append(rs, p[1]/p[0]), append(bare, p[0]), append(ours, p[1])
+	}
+	b.ReportMetric(median(bare), "s-bare")
+	b.ReportMetric(median(ours), "s")
+	report(b, median(rs), "x", budget)
+}
+
+func budgetAgent(b *testing.B) {
+	w := newWorld(b)
+	for i := range 200 {
+		w.setSecret("KEY_"+strconv.Itoa(i), randomValue())
+	}
+	pid := w.agentPID()
+	before := cpuTicks(b, pid)
+	time.Sleep(5 * time.Second)
+	b.ReportMetric(float64(cpuTicks(b, pid)-before)*10, "ms-CPU-in-5-idle-s")
+	report(b, memoryMB(b, pid), "MB", 20)
+}
+
+func memoryMB(b *testing.B, pid int) float64 {
+	b.Helper()
+	status, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/status")
+	if err != nil {
+		b.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(string(status), "VmRSS:")
+	kB, err := strconv.Atoi(strings.Fields(rest)[0])
+	if err != nil {
+		b.Fatal(err)
+	}
+	return float64(kB) / 1024
+}
+
+func cpuTicks(b *testing.B, pid int) int {
+	b.Helper()
+	stat, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
+	if err != nil {
+		b.Fatal(err)
+	}
+	fields := strings.Fields(string(stat[strings.LastIndexByte(string(stat), ')')+1:]))
+	user, _ := strconv.Atoi(fields[11])
+	system, _ := strconv.Atoi(fields[12])
+	return user + system
+}
