@@ -12,6 +12,7 @@ const (
 	step = 5
 	// block is how much text is searched between two looks at the context.
 	block = step << 17
+	low32 = 1<<32 - 1
 )
 
 // Find implements Finder. It fails with ErrWiped after Wipe.
@@ -70,50 +71,57 @@ type hit struct {
 }
 
 // scanLong looks at the windows of 8 bytes that start in [p, end), end at
-// most len(text)-7.
+// most len(text)-7: four at a time, with one branch.
 func (f *finding) scanLong(p, end int) {
-	text, words, shift := f.text, f.set.long.filter.words, f.set.long.filter.shift
-	for ; p < end; p += step {
-		window := load64(text[p:])
-		hash := window * mixLong
-		if w := words[hash>>(shift&63)]; w>>(hash>>((shift-6)&63)&63)&(w>>(hash>>((shift-12)&63)&63))&1 != 0 {
-			f.tryLong(p, window, hash)
+	filter := f.set.long.filter
+	for ; p+3*step < end; p += 4 * step {
+		text := f.text[p : p+3*step+8]
+		a, b := load64(text)*mixLong, load64(text[step:])*mixLong
+		c, d := load64(text[2*step:])*mixLong, load64(text[3*step:])*mixLong
+		ma, mb, mc, md := filter.missing(a), filter.missing(b), filter.missing(c), filter.missing(d)
+		if ma != 0 && mb != 0 && mc != 0 && md != 0 {
+			continue
 		}
+		for i, m := range [...]uint64{ma, mb, mc, md} {
+			if m == 0 {
+				f.tryLong(p + i*step)
+			}
+		}
+	}
+	for ; p < end; p += step {
+		f.tryLong(p)
 	}
 }
 
 // scanBoth looks at the windows of 8 and of 4 bytes that start in [p, end).
 func (f *finding) scanBoth(p, end int) {
-	text, words, shift := f.text, f.set.long.filter.words, f.set.long.filter.shift
-	short := &f.set.short.filter
-	for last := min(end, len(text)-7); p < last; p += step {
-		window := load64(text[p:])
-		hash := window * mixLong
-		if w := words[hash>>(shift&63)]; w>>(hash>>((shift-6)&63)&63)&(w>>(hash>>((shift-12)&63)&63))&1 != 0 {
-			f.tryLong(p, window, hash)
+	long, short := f.set.long.filter, f.set.short.filter
+	for last := min(end, len(f.text)-7); p < last; p += step {
+		window := load64(f.text[p:])
+		if long.missing(window*mixLong) == 0 {
+			f.tryLong(p)
 		}
-		if hash := window & 0xFFFFFFFF * mixShort; short.has(hash) {
-			f.tryShort(p, window&0xFFFFFFFF, hash)
+		if short.missing(window&low32*mixShort) == 0 {
+			f.tryShort(p)
 		}
 	}
-	for ; p < min(end, len(text)-3); p += step {
-		window := load32(text[p:])
-		if hash := window * mixShort; short.has(hash) {
-			f.tryShort(p, window, hash)
-		}
+	for ; p < min(end, len(f.text)-3); p += step {
+		f.tryShort(p)
 	}
 }
 
-func (f *finding) tryLong(p int, window, hash uint64) {
-	for _, place := range f.set.long.bucket(hash) {
+func (f *finding) tryLong(p int) {
+	window := load64(f.text[p:])
+	for _, place := range f.set.long.bucket(window * mixLong) {
 		if load64(f.set.arena[place:]) == window {
 			f.extend(place, p, 8)
 		}
 	}
 }
 
-func (f *finding) tryShort(p int, window, hash uint64) {
-	for _, place := range f.set.short.bucket(hash) {
+func (f *finding) tryShort(p int) {
+	window := load32(f.text[p:])
+	for _, place := range f.set.short.bucket(window * mixShort) {
 		if load32(f.set.arena[place:]) == window {
 			f.extend(place, p, 4)
 		}

@@ -67,7 +67,7 @@ var textEncoders = [][]encoder{
 	{urlEncoder("-_.!~*'()", false, upper)}, {urlEncoder("-_.!~*'()", false, lower)}, // encodeURIComponent
 	{htmlEncoder("", "")}, {htmlEncoder("&quot;", "")}, {htmlEncoder("&quot;", "&#x27;")},
 	{htmlEncoder("&quot;", "&#39;")}, {htmlEncoder("&#34;", "&#39;")},
-	{reprEncoder(false)}, {reprEncoder(true)}, {bytesEncoder(false)}, {bytesEncoder(true)},
+	{reprEncoder(false, false)}, {reprEncoder(true, false)}, {reprEncoder(false, true)}, {reprEncoder(true, true)}, {bytesEncoder(false)}, {bytesEncoder(true)},
 }
 
 const (
@@ -326,8 +326,9 @@ func htmlEncoder(double, single string) encoder {
 	}, 3}
 }
 
-// reprEncoder writes what stands between the quotes of Python's repr of a str.
-func reprEncoder(quote bool) encoder {
+// reprEncoder writes what stands between the quotes of Python's repr of a str,
+// or of its ascii.
+func reprEncoder(quote, ascii bool) encoder {
 	return encoder{func(dst, src []byte) ([]byte, int) {
 		if src[0] < utf8.RuneSelf {
 			return reprASCII(dst, src[0], quote), 1
@@ -336,7 +337,7 @@ func reprEncoder(quote bool) encoder {
 		switch {
 		case r == utf8.RuneError && n == 1:
 			return fmt.Appendf(dst, `\udc%02x`, src[0]), 1
-		case unicode.IsPrint(r):
+		case unicode.IsPrint(r) && !ascii:
 			return append(dst, src[:n]...), n
 		case r <= 0xFF:
 			return fmt.Appendf(dst, `\x%02x`, r), n

@@ -13,26 +13,23 @@ const (
 )
 
 // bloom is a set of hashed windows that may also say yes to what it does not
-// hold, about once in fifty times. Each member has two bits in one word.
-type bloom struct {
-	words []uint64
-	shift uint8 // of the hash, so that its upper bits are an index of words
-}
+// hold, about once in a hundred times. Each member has two bits in one word.
+// The number of words is a power of two.
+type bloom []uint64
 
-// newBloom returns a bloom for n members.
-func newBloom(n int) bloom {
-	k := bits.Len(uint(max(n, 16)*16/64 - 1)) // 16 to 32 bits a member
-	return bloom{make([]uint64, 1<<k), uint8(64 - k)}
-}
+// newBloom returns a bloom for n members, of 16 to 32 bits each, or more if they are few.
+func newBloom(n int) bloom { return make(bloom, 1<<bits.Len(uint(max(n, 1024)/4))) }
 
-func (b *bloom) add(hash uint64) {
-	b.words[hash>>b.shift] |= 1<<(hash>>(b.shift-6)&63) | 1<<(hash>>(b.shift-12)&63)
-}
+func (b bloom) add(hash uint64) { b[b.word(hash)] |= pattern(hash) }
 
-func (b *bloom) has(hash uint64) bool {
-	w := b.words[hash>>b.shift]
-	return w>>(hash>>(b.shift-6)&63)&(w>>(hash>>(b.shift-12)&63))&1 != 0
-}
+// missing returns the bits of hash that b does not have: 0 if it may be a member.
+func (b bloom) missing(hash uint64) uint64 { return pattern(hash) &^ b[b.word(hash)] }
+
+// word returns the index of the word of hash.
+func (b bloom) word(hash uint64) uint64 { return hash >> 32 & uint64(len(b)-1) }
+
+// pattern returns the bits of hash in its word.
+func pattern(hash uint64) uint64 { return 1<<(hash>>58) | 1<<(hash>>52&63) }
 
 // index finds the places of an arena at which a window stands. Windows are 8
 // bytes wide, or 4.
@@ -73,7 +70,7 @@ func (x *index) bucket(hash uint64) []uint32 {
 }
 
 func (x *index) wipe() {
-	clear(x.filter.words)
+	clear(x.filter)
 	clear(x.heads)
 	clear(x.places)
 }

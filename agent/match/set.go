@@ -154,27 +154,17 @@ func (b *builder) addForm(name uint32, f *form, before []form) {
 	b.set.forms = append(b.set.forms, formInfo{uint32(start), name, f.edge})
 	b.set.tail.note(f)
 
-	light := sum(f.heft[:f.core()]) < minHeft // only a match of the whole core counts
-	fragments := sum(f.heft) >= minHeft
-	var covered []bool
-	if !light {
-		covered = f.coveredBy(before)
-	}
-	for i := 0; i+8 <= len(f.text); i++ {
-		place := uint32(start + i)
-		switch {
-		case covered != nil && covered[i]:
-		case f.core() < minPiece:
-			b.silent = append(b.silent, place)
-		case light && i < step, fragments && sum(f.heft[i:i+8]) > 0, isNear(covered, i):
-			b.long = append(b.long, place)
-		default:
-			b.silent = append(b.silent, place)
-		}
-	}
 	if f.core() < minPiece {
 		for i := range step {
 			b.short = append(b.short, uint32(start+i))
+		}
+	}
+	for i, how := range f.plan(before) {
+		switch how {
+		case stored:
+			b.long = append(b.long, uint32(start+i))
+		case silent:
+			b.silent = append(b.silent, uint32(start+i))
 		}
 	}
 }
@@ -190,82 +180,6 @@ func (b *builder) isKnown(f *form) bool {
 	}
 	b.seen[h] = append(b.seen[h], len(b.set.forms))
 	return false
-}
-
-// coveredBy returns which windows of f need not be stored, because an earlier
-// form of the value has them, with all the bytes around them that a piece of
-// minPiece bytes could have: a piece of f that has only such windows is a
-// piece of that form. One form is chosen, since pieces must not be covered in
-// parts. See the package comment.
-func (f *form) coveredBy(before []form) []bool {
-	var best []bool
-	most := 0
-	for i := range before {
-		if before[i].class != f.class {
-			continue
-		}
-		covered := make([]bool, len(f.text))
-		n := 0
-		f.stretches(&before[i], func(lo, hi int) {
-			if lo > 0 {
-				lo += minPiece - 8
-			}
-			if hi < len(f.text) {
-				hi -= minPiece - 8
-			}
-			for j := lo; j+8 <= hi; j++ {
-				covered[j] = true
-				n++
-			}
-		})
-		if n > most {
-			best, most = covered, n
-		}
-	}
-	return best
-}
-
-// isNear reports whether one of the step windows before or after i is covered.
-// A piece with covered windows and others has one that is near.
-func isNear(covered []bool, i int) bool {
-	return covered != nil && slices.Contains(covered[max(0, i-step):min(len(covered), i+step+1)], true)
-}
-
-// stretches calls yield with the bounds of each stretch of f that g has too, for the
-// same bytes of the value and with the same weights.
-func (f *form) stretches(g *form, yield func(lo, hi int)) {
-	if f.at == nil {
-		f.stretchesBytewise(g, yield)
-		return
-	}
-	lo := int32(0)
-	n := min(len(f.at), len(g.at)) - 1
-	for i := range n {
-		a, b := f.at[i:i+2], g.at[i:i+2]
-		if a[1]-a[0] == b[1]-b[0] && bytes.Equal(f.text[a[0]:a[1]], g.text[b[0]:b[1]]) && bytes.Equal(f.heft[a[0]:a[1]], g.heft[b[0]:b[1]]) {
-			continue
-		}
-		yield(int(lo), int(a[0]))
-		lo = a[1]
-	}
-	yield(int(lo), int(f.at[n]))
-}
-
-// stretchesBytewise is stretches for base64. A piece that ends with the core
-// of f is not taken for one of g unless it is the end of g's core too, since
-// the character after it would be missed.
-func (f *form) stretchesBytewise(g *form, yield func(lo, hi int)) {
-	lo, end := 0, min(len(f.text), len(g.text))
-	if f.edge.rightMask != 0 && (f.core() != g.core() || f.edge != g.edge) {
-		end = min(end, f.core()-1)
-	}
-	for i := range end {
-		if f.text[i] != g.text[i] || f.heft[i] != g.heft[i] {
-			yield(lo, i)
-			lo = i + 1
-		}
-	}
-	yield(lo, end)
 }
 
 // finish builds the indexes and returns the Set.
@@ -318,12 +232,4 @@ func appendWiping(dst, src []byte) []byte {
 	copy(bigger, dst)
 	clear(dst)
 	return append(bigger, src...)
-}
-
-func sum(heft []uint8) int {
-	n := 0
-	for _, h := range heft {
-		n += int(h)
-	}
-	return n
 }

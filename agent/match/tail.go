@@ -45,13 +45,13 @@ func (t *tailFilter) note(f *form) {
 
 // build adds the longer windows of all forms of s.
 func (t *tailFilter) build(s *Set, silent []uint32) {
-	t.fours = newBloom(len(s.arena) / 4)
+	t.fours = newBloom(len(s.arena) / 8)
 	for i := range s.forms {
 		for at := int(s.forms[i].start); at+4 <= s.formEnd(i); at++ {
 			t.fours.add(load32(s.arena[at:]) * mixShort)
 		}
 	}
-	t.silent = newBloom(len(silent) / 2)
+	t.silent = newBloom(len(silent) / 4)
 	for _, p := range silent {
 		t.silent.add(load64(s.arena[p:]) * mixLong)
 	}
@@ -59,8 +59,8 @@ func (t *tailFilter) build(s *Set, silent []uint32) {
 
 func (t *tailFilter) wipe() {
 	clear(t.pairs)
-	clear(t.fours.words)
-	clear(t.silent.words)
+	clear(t.fours)
+	clear(t.silent)
 }
 
 // tailOf returns Result.Tail: at least the length of the longest suffix of
@@ -103,10 +103,10 @@ func (s *Set) suffix(text []byte) int {
 			pair := int(b[0])<<8 | int(b[1])
 			ok = t.pairs[pair/64]>>(pair%64)&1 != 0
 		case n < 7:
-			ok = t.fours.has(load32(b) * mixShort)
+			ok = t.fours.missing(load32(b)*mixShort) == 0
 		default:
 			hash := load64(b) * mixLong
-			ok = s.long.filter.has(hash) || t.silent.has(hash)
+			ok = s.long.filter.missing(hash) == 0 || t.silent.missing(hash) == 0
 		}
 		if !ok {
 			break

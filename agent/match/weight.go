@@ -20,6 +20,8 @@ const (
 	maxLen    = 64 << 10       // bytes of a value that are looked at
 	fewHeft   = 2 * MinLen / 2 // halves under which a value is well-known text
 	runLen    = 6              // shortest run of one byte, or of consecutive ones, that weighs nothing
+	phraseLen = 14             // shortest row of words that is no accident
+	longWord  = 16             // longest plain word
 	wordLen   = 4              // shortest English word
 	sharedMax = 16             // values that may share 8 bytes before these count as boilerplate
 	repeatMax = 8              // times that 8 bytes may stand in one value before the next ones weigh nothing
@@ -55,7 +57,7 @@ func unmatchable(b []byte) string {
 		return "too common"
 	case repeats(b):
 		return "one pattern repeated"
-	case isWord(b):
+	case len(b) <= longWord && isWord(b, 4):
 		return "a plain English word"
 	}
 	if sum(heft) < fewHeft {
@@ -120,19 +122,31 @@ func weighLetters(b []byte, heft []uint8) {
 	}
 }
 
-// weighWords halves the weight of words, and of the signs between them.
+// weighWords halves the weight of words with signs around them, and of the
+// signs, where they are no accident: many in a row, or half of the value.
 func weighWords(b []byte, heft []uint8) {
-	for i := 0; i < len(b); {
-		if !isAlnum(b[i]) {
-			i++
-			continue
-		}
+	halved := make([]uint8, len(b)) // 1 where a word is
+	letters := 0
+	for i := 0; i < len(b); i++ {
 		end := i
 		for end < len(b) && isAlnum(b[end]) {
 			end++
 		}
-		if isWord(b[i:end]) {
+		if isWord(b[i:end], 3) {
+			letters += end - i
 			for j := max(0, i-1); j < min(end+1, len(b)); j++ {
+				halved[j] = 1
+			}
+		}
+		i = end
+	}
+	for i := 0; i < len(b); i++ {
+		end := i
+		for end < len(b) && halved[end] == 1 {
+			end++
+		}
+		if end-i >= phraseLen || 2*letters >= len(b) {
+			for j := i; j < end; j++ {
 				heft[j] = min(heft[j], 1)
 			}
 		}
@@ -141,9 +155,9 @@ func weighWords(b []byte, heft []uint8) {
 }
 
 // isWord reports whether b is letters of one case, or with a capital, of which
-// three pairs in four are common in English. Of the random strings of eight
-// letters, one in ten thousand is.
-func isWord(b []byte) bool {
+// so many pairs in four are common in English. With all four, about one random
+// string of eight letters in a thousand is a word, and of twelve one in a hundred thousand.
+func isWord(b []byte, quarters int) bool {
 	if len(b) < wordLen {
 		return false
 	}
@@ -156,7 +170,7 @@ func isWord(b []byte) bool {
 			pairs++
 		}
 	}
-	return 4*pairs >= 3*(len(b)-1)
+	return 4*pairs >= quarters*(len(b)-1)
 }
 
 // dropBoilerplate takes the weight off well-known strings and their base64.
