@@ -53,15 +53,19 @@ type finding struct {
 	text []byte
 	hits []hit
 
-	// extended remembers where the pieces end that were last extended, so
-	// that the other windows of a piece cost next to nothing.
-	extended [64]struct{ diagonal, end int }
+	// extended remembers where the pieces end that were extended, so that
+	// the other windows of a piece cost next to nothing.
+	extended *[256]extent
 
 	cut      bool // whether bars is made
 	bars     []Span
 	next     int // of bars, the first that ends behind the place looked at
 	from, to int // what lies between two bars, around the place looked at
 }
+
+// extent says how far the text agrees with the arena when they are laid
+// against each other with place 0 of the text at place diagonal of the arena.
+type extent struct{ diagonal, end int }
 
 // hit is a span while its neighbours may still be merged with it.
 type hit struct {
@@ -132,7 +136,7 @@ func (f *finding) tryShort(p int) {
 // at place in the arena and at p in the text.
 func (f *finding) extend(place uint32, p, width int) {
 	diagonal := int(place) - p
-	known := &f.extended[uint64(diagonal)*mixLong>>58]
+	known := f.extent(diagonal)
 	if known.diagonal == diagonal && p < known.end || !f.between(p, width) {
 		return
 	}
@@ -140,8 +144,28 @@ func (f *finding) extend(place uint32, p, width int) {
 	i := s.formOf(place)
 	end := at + width + common(f.text[p+width:f.to], s.arena[at+width:s.formEnd(i)])
 	start := at - commonBack(f.text[f.from:p], s.arena[s.forms[i].start:at])
-	known.diagonal, known.end = diagonal, end-diagonal
+	*known = extent{diagonal, end - diagonal}
 	f.judge(i, start, end, start-diagonal)
+}
+
+// extent returns where diagonal is remembered, or else the place among four
+// that is of the least use.
+func (f *finding) extent(diagonal int) *extent {
+	if f.extended == nil {
+		f.extended = new([256]extent)
+	}
+	at := int(uint64(diagonal) * mixLong >> 56)
+	least := &f.extended[at]
+	for i := range 4 {
+		e := &f.extended[(at+i)%256]
+		if e.diagonal == diagonal {
+			return e
+		}
+		if e.end < least.end {
+			least = e
+		}
+	}
+	return least
 }
 
 // between reports whether a window lies between two placeholders, and sets

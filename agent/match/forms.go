@@ -73,14 +73,16 @@ var textEncoders = [][]encoder{
 const (
 	lower = "0123456789abcdef"
 	upper = "0123456789ABCDEF"
-	// growth is how many times longer than a value its longest form is, at most.
-	growth = 8
+	// growth is how many times longer than a text its encoding is, at most.
+	growth = 6
 )
 
 // formsOf returns the distinct forms of a value. heft is the weight of its
 // bytes, in halves. The caller owns the forms and wipes their text.
 func formsOf(value []byte, heft []uint8) []form {
 	var fs []form
+	var room scratch
+	defer room.wipe()
 	add := func(f form) {
 		f.trimLines()
 		if f.core() < MinLen {
@@ -99,7 +101,7 @@ func formsOf(value []byte, heft []uint8) []form {
 	for {
 		isText := utf8.Valid(value)
 		for _, chain := range textEncoders {
-			add(encodeText(value, heft, chain, isText))
+			add(room.encodeText(value, heft, chain, isText))
 		}
 		add(encodeHex(value, heft, lower, classHex, isText))
 		add(encodeHex(value, heft, upper, classHEX, isText))
@@ -115,36 +117,50 @@ func formsOf(value []byte, heft []uint8) []form {
 	}
 }
 
+// scratch is room for the steps of encodeText.
+type scratch struct {
+	text [2][]byte
+	at   []int32
+}
+
+func (r *scratch) wipe() {
+	for _, t := range r.text {
+		clear(t[:cap(t)])
+	}
+}
+
 // encodeText runs value through encoders, one after the other.
-func encodeText(value []byte, heft []uint8, chain []encoder, isText bool) form {
+func (r *scratch) encodeText(value []byte, heft []uint8, chain []encoder, isText bool) form {
 	f := form{class: classText, at: make([]int32, len(value)+1)}
 	for i := range f.at {
 		f.at[i] = int32(i)
 	}
-	most := 0
 	src := value
 	for n, e := range chain {
-		text, at := make([]byte, 0, growth*len(value)+16), make([]int32, len(src)+1)
+		if cap(r.text[n]) < growth*len(src) {
+			clear(r.text[n])
+			r.text[n] = make([]byte, 0, growth*len(src))
+		}
+		if len(r.at) <= len(src) {
+			r.at = make([]int32, len(src)+1)
+		}
+		text := r.text[n][:0]
 		for i := 0; i < len(src); {
 			var k int
-			at[i] = int32(len(text))
+			r.at[i] = int32(len(text))
 			text, k = e.encode(text, src[i:])
 			for j := 1; j <= k; j++ {
-				at[i+j] = int32(len(text))
+				r.at[i+j] = int32(len(text))
 			}
 			i += k
 		}
 		for i := range f.at {
-			f.at[i] = at[f.at[i]]
+			f.at[i] = r.at[f.at[i]]
 		}
-		if n > 0 {
-			clear(src)
-		}
-		src, most = text, e.most
+		src = text
 	}
 	f.text = bytes.Clone(src)
-	clear(src)
-	f.heft = carry(value, heft, f.at, most, isText)
+	f.heft = carry(value, heft, f.at, chain[len(chain)-1].most, isText)
 	return f
 }
 
