@@ -42,12 +42,15 @@ def run(client, code):
 
 
 def ready(client):
-    """Wait until the kernel answers; on a busy machine its heartbeat may be late, which means nothing."""
+    """Wait until the kernel answers on shell and is heard on iopub, which connects in its own time.
+
+    Unlike wait_for_ready, this asks no heartbeat: on a busy machine one may be late.
+    """
 
     def answers():
         client.kernel_info()
         try:
-            return client.get_shell_msg(timeout=1)
+            return client.get_shell_msg(timeout=1) and client.get_iopub_msg(timeout=1)
         except queue.Empty:
             return None
 
