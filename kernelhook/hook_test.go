@@ -328,6 +328,7 @@ func TestKilled(t *testing.T) {
 	same(t, told[0], `{"kernel":false,"dirs":1,"left":1}`)
 	same(t, told[1], `{"swept":true,"dirs":1}`)
 	same(t, told[2], `{"mode":"0o700","files":["0o600"]}`)
+	same(t, told[3], `{"pids":2,"alive":0}`)
 	r.gone()
 }
 

@@ -26,7 +26,7 @@ const (
 	startPatience = time.Second           // for the agent, when a kernel starts
 	patience      = 2 * time.Second       // for text to be searched while the agent is away
 	firstPause    = 50 * time.Millisecond // between attempts to reach it
-	lastPause     = 10 * time.Second      // the same, after many attempts
+	lastPause     = 20 * time.Second      // the same, after many attempts
 )
 
 // link keeps the connection to the agent: it connects again whenever the agent
@@ -43,10 +43,11 @@ type link struct {
 	mending  bool
 	promised bool // a value was served, or text was searched: nothing goes out unsearched any more
 	closed   bool
+	ask      chan struct{} // tells the mending not to wait any longer
 }
 
 func newLink(connect func(context.Context) (Agent, error), kernel api.Kernel) *link {
-	return &link{connect: connect, kernel: kernel, changed: make(chan struct{})}
+	return &link{connect: connect, kernel: kernel, changed: make(chan struct{}), ask: make(chan struct{}, 1)}
 }
 
 // start connects for the first time and returns what the kernel may have. On
@@ -111,7 +112,11 @@ func (l *link) mend() {
 				return
 			}
 			l.mu.Unlock()
-			time.Sleep(pause)
+			select {
+			case <-time.After(pause):
+			case <-l.ask:
+				pause = firstPause
+			}
 		}
 	}()
 }
@@ -200,9 +205,23 @@ func (l *link) Find(ctx context.Context, text []byte) (match.Result, error) {
 	return match.Result{}, err
 }
 
+// hurry makes the next attempt to connect a sooner one: a cell is waiting.
+func (l *link) hurry() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.agent != nil {
+		return
+	}
+	select {
+	case l.ask <- struct{}{}:
+	default:
+	}
+}
+
 // Get returns a value for the kernel, whom the agent knows.
 func (l *link) Get(ctx context.Context, name string) (secret.Value, error) {
 	var v secret.Value
+	l.hurry()
 	err := l.use(ctx, time.After(patience), func(a Agent) (err error) {
 		v, err = a.Get(ctx, name)
 		return err
@@ -217,6 +236,7 @@ func (l *link) Get(ctx context.Context, name string) (secret.Value, error) {
 
 // Names returns the names that the kernel may have.
 func (l *link) Names(ctx context.Context) (names []string, err error) {
+	l.hurry()
 	err = l.use(ctx, time.After(patience), func(a Agent) (err error) {
 		names, err = a.Names(ctx)
 		return err

@@ -14,7 +14,13 @@ const (
 	burstPause = 500 * time.Millisecond
 )
 
-func tuneMemory() { debug.SetGCPercent(gcPercent) }
+// startPause is when what the start of a kernel needed goes back.
+const startPause = 3 * time.Second
+
+func tuneMemory() {
+	debug.SetGCPercent(gcPercent)
+	time.AfterFunc(startPause, debug.FreeOSMemory)
+}
 
 // burst counts what iopub carried.
 type burst struct {

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -154,19 +155,36 @@ func TestSweep(t *testing.T) {
 }
 
 // fakeAgent is an Agent that can be made to fail.
-type fakeAgent struct{ err error }
+type fakeAgent struct {
+	mu  sync.Mutex
+	err error
+}
+
+func (f *fakeAgent) fails() error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.err
+}
+
+func (f *fakeAgent) fail(err error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.err = err
+}
 
 func (f *fakeAgent) Find(context.Context, []byte) (match.Result, error) {
-	return match.Result{Tail: 1}, f.err
+	return match.Result{Tail: 1}, f.fails()
 }
 
 func (f *fakeAgent) RegisterKernel(context.Context, api.Kernel) (api.Grant, error) {
-	return api.Grant{}, f.err
+	return api.Grant{}, f.fails()
 }
 
-func (f *fakeAgent) Get(context.Context, string) (secret.Value, error) { return secret.Value{}, f.err }
-func (f *fakeAgent) Names(context.Context) ([]string, error)           { return nil, f.err }
-func (f *fakeAgent) Close() error                                      { return nil }
+func (f *fakeAgent) Get(context.Context, string) (secret.Value, error) {
+	return secret.Value{}, f.fails()
+}
+func (f *fakeAgent) Names(context.Context) ([]string, error) { return nil, f.fails() }
+func (f *fakeAgent) Close() error                            { return nil }
 
 // What happens to text that nobody could search.
 func TestLinkPolicy(t *testing.T) {
@@ -188,7 +206,7 @@ func TestLinkPolicy(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				agent := &fakeAgent{err: c.before}
-				l := newLink(func(context.Context) (Agent, error) { return agent, agent.err }, api.Kernel{})
+				l := newLink(func(context.Context) (Agent, error) { return agent, agent.fails() }, api.Kernel{})
 				defer func() {
 					_ = l.Close()
 					time.Sleep(2 * lastPause) // its mending ends
@@ -202,7 +220,7 @@ func TestLinkPolicy(t *testing.T) {
 						t.Fatal(err)
 					}
 				}
-				agent.err = c.after
+				agent.fail(c.after)
 				began := time.Now()
 				res, err := l.Find(t.Context(), []byte("text"))
 				if shown := err == nil; shown != c.shown {
@@ -222,14 +240,18 @@ func TestLinkPolicy(t *testing.T) {
 // An agent that was restarted is found again, and knows the kernel.
 func TestLinkReconnects(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		first, second := &fakeAgent{}, &fakeAgent{}
-		next := first
-		l := newLink(func(context.Context) (Agent, error) { return next, nil }, api.Kernel{})
+		agents := []*fakeAgent{{}, {}}
+		first := agents[0]
+		l := newLink(func(context.Context) (Agent, error) {
+			a := agents[0]
+			agents = agents[1:]
+			return a, nil
+		}, api.Kernel{})
 		defer func() { _ = l.Close() }()
 		if _, err := l.start(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		first.err, next = errTestAway, second
+		first.fail(errTestAway)
 		if _, err := l.Find(t.Context(), []byte("text")); err != nil {
 			t.Errorf("the first search after a restart: %v", err)
 		}

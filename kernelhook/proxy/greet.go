@@ -12,6 +12,7 @@ import (
 )
 
 const (
+	infoTime      = 2 * time.Minute        // for a kernel to say what it is, after which requests go to it all the same
 	askAgain      = 500 * time.Millisecond // for iopub, which a kernel may join late
 	bootstrapTime = 5 * time.Second        // for a kernel to execute the bootstrap
 )
@@ -100,6 +101,8 @@ func (p *Proxy) greet(ctx context.Context) {
 // kernelInfo asks until the kernel has replied and its iopub has been heard,
 // which a kernel without iopub_welcome may need to be asked again for.
 func (p *Proxy) kernelInfo(ctx context.Context) (info wire.Message, ok bool) {
+	ctx, cancel := context.WithTimeout(ctx, infoTime)
+	defer cancel()
 	heard := p.own.heard
 	p.request("kernel_info_request", map[string]any{})
 	var again <-chan time.Time

@@ -8,12 +8,14 @@ import (
 	"encoding/json"
 	"errors"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
 
 	"github.com/nbhush/nbhush/agent/match"
+	"github.com/nbhush/nbhush/agent/secret"
 	"github.com/nbhush/nbhush/kernelhook/wire"
 )
 
@@ -427,6 +429,23 @@ func TestCopy(t *testing.T) {
 					t.Errorf("got %q, want %q", out.String(), c.want)
 				}
 			})
+		})
+	}
+}
+
+func BenchmarkMessage(b *testing.B) {
+	signer, err := wire.NewSigner("hmac-sha256", []byte(rand.Text()))
+	if err != nil {
+		b.Fatal(err)
+	}
+	r := &Redactor{Signer: signer, Finder: match.New([]match.Known{{Name: "TOKEN", Value: secret.New([]byte(rand.Text()))}})}
+	for _, size := range []int{100, 100_000} {
+		m := r.message("stream", "p", streamContent("stdout", strings.Repeat("a line of the output of a cell\n", size/31)))
+		b.Run(strconv.Itoa(size), func(b *testing.B) {
+			b.SetBytes(int64(size))
+			for b.Loop() {
+				r.Message(b.Context(), m)
+			}
 		})
 	}
 }

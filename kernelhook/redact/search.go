@@ -3,6 +3,7 @@ package redact
 import (
 	"context"
 	"slices"
+	"sync"
 
 	"github.com/nbhush/nbhush/agent/match"
 )
@@ -41,7 +42,19 @@ func search(ctx context.Context, f match.Finder, pieces []*piece) (length, tail 
 	for _, p := range pieces {
 		total += len(p.raw) - p.from + 1
 	}
-	s := searcher{finder: f, buf: make([]byte, 0, min(total, window+window/4))}
+	s := searcher{finder: f}
+	kept, _ := buffers.Get().(*[]byte)
+	if kept != nil {
+		s.buf = (*kept)[:0]
+	} else {
+		kept = new([]byte)
+	}
+	defer func() {
+		if *kept = s.buf; cap(s.buf) <= keepBuffer {
+			buffers.Put(kept)
+		}
+	}()
+	s.buf = slices.Grow(s.buf, min(total, window+window/4))
 	for i, p := range pieces {
 		if i > 0 && !p.joins {
 			s.buf = append(s.buf, separator)
@@ -60,6 +73,11 @@ func search(ctx context.Context, f match.Finder, pieces []*piece) (length, tail 
 	assign(pieces, s.spans, length)
 	return length, min(max(res.Tail, 0), len(s.buf)), nil
 }
+
+// buffers are for the text of small searches, up to keepBuffer bytes.
+var buffers sync.Pool
+
+const keepBuffer = 256 << 10
 
 type searcher struct {
 	finder match.Finder

@@ -23,3 +23,12 @@ files = {f: oct(os.stat(os.path.join(run_dir, left[0], f)).st_mode & 0o777) for 
 tell(mode=oct(info.st_mode & 0o777), files=sorted(files.values()))
 kc.stop_channels()
 km.shutdown_kernel()
+
+# Jupyter itself is killed: hook and kernel notice.
+code = "from harness import *; km = start(); kc = client(km); print(km.provisioner.process.pid, run(kc, 'import os; os.getpid()').of('execute_result')[0]['data']['text/plain'], flush=True); os._exit(9)"
+import subprocess
+
+out = subprocess.run([sys.executable, "-c", code], env={**os.environ, "PYTHONPATH": os.path.dirname(os.path.abspath(__file__))}, capture_output=True, text=True).stdout.split()
+left = [psutil.Process(int(pid)) for pid in out if psutil.pid_exists(int(pid))]
+gone, alive = psutil.wait_procs(left, timeout=LIMIT)
+tell(pids=len(out), alive=len(alive))
