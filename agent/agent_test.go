@@ -49,7 +49,7 @@ type frames interface {
 type stream struct{ *client.Stream }
 
 func (s stream) Value(ctx context.Context, name secret.Name) (secret.Value, error) {
-	return s.Stream.Get(ctx, name)
+	return s.Get(ctx, name)
 }
 
 // env is the agent as a case meets it.
@@ -525,7 +525,7 @@ func TestChangesBesideTheAgent(t *testing.T) {
 	outside := func(name secret.Name) string {
 		t.Helper()
 		text := rand.Text()
-		if err := w.store.Store.Set(name, secret.New([]byte(text))); err != nil {
+		if err := w.store.Set(name, secret.New([]byte(text))); err != nil {
 			t.Fatal(err)
 		}
 		return text
@@ -550,7 +550,7 @@ func TestChangesBesideTheAgent(t *testing.T) {
 	if r, err := s.Find(ctx, []byte(added)); err != nil || len(r.Spans) != 1 {
 		t.Errorf("a value added by another program is not known: %v, %v", r.Spans, err)
 	}
-	if err := w.store.Store.Delete("ADDED"); err != nil {
+	if err := w.store.Delete("ADDED"); err != nil {
 		t.Fatal(err)
 	}
 	clock = clock.Add(freshFor)
@@ -597,7 +597,7 @@ func TestFindWaitsForTheWholeSet(t *testing.T) {
 func TestWhatCannotBeNotedIsNotServed(t *testing.T) {
 	w := newWorld(t)
 	w.set(t, "LISTED")
-	w.agent.audit = brokenLog{}
+	w.audit = brokenLog{}
 	_, err := w.session().Value(t.Context(), "LISTED")
 	wantCode(t, "get", err, api.CodeInternal)
 	hook := w.session(7)
@@ -651,7 +651,9 @@ func (b *bulk) All() (map[secret.Name]secret.Value, error) {
 	return all, err
 }
 
-func (b *bulk) Get(secret.Name) (secret.Value, error) { return secret.Value{}, errors.New("one by one") }
+func (b *bulk) Get(secret.Name) (secret.Value, error) {
+	return secret.Value{}, errors.New("one by one")
+}
 
 func TestStoreThatGivesAllAtOnce(t *testing.T) {
 	w := newWorld(t)

@@ -64,13 +64,13 @@ func Serve(ctx context.Context, o Options) error {
 		defer func() { _ = f.Close() }()
 		o.Log = f
 	}
-	log := slog.New(slog.NewTextHandler(o.Log, nil))
+	logger := slog.New(slog.NewTextHandler(o.Log, nil))
 	if err := harden(); err != nil {
-		log.Warn("harden the process", "err", err)
+		logger.Warn("harden the process", "err", err)
 	}
-	err = serveLocked(ctx, o, log)
+	err = serveLocked(ctx, o, logger)
 	if err != nil {
-		log.Error("agent ended", "err", err)
+		logger.Error("agent ended", "err", err)
 	}
 	return err
 }
@@ -103,7 +103,7 @@ func lockHome(ctx context.Context, h home.Home) (*flock.Flock, error) {
 }
 
 // serveLocked serves while the lock is held.
-func serveLocked(ctx context.Context, o Options, log *slog.Logger) error {
+func serveLocked(ctx context.Context, o Options, logger *slog.Logger) error {
 	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	ctx, cancel := context.WithCancel(ctx)
@@ -128,7 +128,7 @@ func serveLocked(ctx context.Context, o Options, log *slog.Logger) error {
 	a := newAgent(parts{
 		version: o.Version, store: o.Store, index: store.NewIndex(o.Home.Index()),
 		approvals: policy.NewApprovals(o.Home.Allowed()), allowed: o.Home.Allowed(),
-		audit: journal, log: log,
+		audit: journal, log: logger,
 		ghosts: filepath.Join(o.Home.Run, "kernels.json"), stop: cancel,
 	})
 	defer a.close()

@@ -6,10 +6,12 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -38,7 +40,7 @@ func raw(t testing.TB, w *world, in []byte) []byte {
 		t.Log(err)
 	}
 	out, err := io.ReadAll(c)
-	if ne, ok := err.(net.Error); ok && ne.Timeout() {
+	if errors.Is(err, os.ErrDeadlineExceeded) {
 		t.Fatalf("the agent keeps the connection open after %.40q", in)
 	}
 	return out
@@ -161,8 +163,11 @@ func TestStreamOrder(t *testing.T) {
 	}
 	r := bufio.NewReader(bytes.NewReader(raw(t, w, in)))
 	resp, err := http.ReadResponse(r, nil)
-	if err != nil || resp.StatusCode != http.StatusSwitchingProtocols {
-		t.Fatal(resp, err)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := resp.Body.Close(); err != nil || resp.StatusCode != http.StatusSwitchingProtocols {
+		t.Fatal(resp.Status, err)
 	}
 	for i := range n {
 		status, payload, err := api.ReadFrame(r, nil)
@@ -180,7 +185,7 @@ func TestStreamOrder(t *testing.T) {
 			t.Fatalf("get %d: status %d, %d bytes, %v", i, status, len(payload), err)
 		}
 	}
-	if _, _, err := api.ReadFrame(r, nil); err != io.EOF {
+	if _, _, err := api.ReadFrame(r, nil); !errors.Is(err, io.EOF) {
 		t.Errorf("after the last reply: %v", err)
 	}
 }
@@ -325,7 +330,7 @@ func FuzzServeFrames(f *testing.F) {
 		replies := 0
 		for {
 			status, _, err := api.ReadFrame(&out, nil)
-			if err == io.EOF {
+			if errors.Is(err, io.EOF) {
 				break
 			}
 			if err != nil || status > api.StatusError {

@@ -18,7 +18,7 @@ import (
 const (
 	freshFor   = 2 * time.Second // a value is served from memory without a look at the store
 	reloadEach = time.Minute     // while somebody asks, all values are read again
-	retryEach  = time.Second     // after the store could not be read
+	retryEach  = 5 * time.Second // after the store could not be read; a keyring may ask the user each time
 	maxRetired = 1000            // values that were replaced or removed while kernels ran
 )
 
@@ -122,10 +122,12 @@ func (v *values) enter(ctx context.Context) (*knownSet, error) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	age := v.now().Sub(v.loaded)
-	if !v.locked && (age > reloadEach || v.err != nil && age > retryEach) {
-		if v.set == nil {
-			v.err = nil // wait for this attempt
-		}
+	switch {
+	case v.locked:
+	case v.set == nil && v.err != nil && age > retryEach:
+		v.err = nil // wait for this attempt
+		v.readAgain()
+	case age > reloadEach:
 		v.readAgain()
 	}
 	for want := v.want; ; {

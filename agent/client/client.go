@@ -125,9 +125,15 @@ func (c *Client) Unlock(ctx context.Context, passphrase []byte) (st api.Status, 
 	return st, c.do(ctx, "POST", "/v1/unlock", api.UnlockRequest{Passphrase: passphrase}, &st)
 }
 
-// Stop ends the agent that runs. It returns before the agent is gone.
+// Stop ends the agent that runs. When it returns nil that agent answers nobody
+// any more, or it is waited for no longer.
 func (c *Client) Stop(ctx context.Context) (st api.Status, err error) {
-	return st, c.ask(ctx, "POST", "/v1/stop", nil, &st)
+	if err := c.ask(ctx, "POST", "/v1/stop", nil, &st); err != nil {
+		return st, err
+	}
+	c.Close()
+	c.waitAbsent(ctx)
+	return st, nil
 }
 
 // do is ask with an agent that is started if none runs.

@@ -35,7 +35,7 @@ func TestMain(m *testing.M) {
 
 func tempSocket(t testing.TB) string {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "nbc")
+	dir, err := os.MkdirTemp("", "nbc") //nolint:usetesting // its path is short, as a socket's must be
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -69,7 +69,8 @@ func TestNoAgent(t *testing.T) {
 	ctx := t.Context()
 	c := &Client{Socket: path, NoStart: true}
 	_, err := c.List(ctx)
-	if code(err) != api.CodeAway || err.(*api.Error).Hint() != "nbhush agent start" {
+	var e *api.Error
+	if !errors.As(err, &e) || e.Code != api.CodeAway || e.Hint() != "nbhush agent start" {
 		t.Errorf("list: %v", err)
 	}
 	if _, err := c.Stream(ctx); code(err) != api.CodeAway {
@@ -135,7 +136,7 @@ func TestVersions(t *testing.T) {
 			if c.want == "<nil>" {
 				return
 			}
-			if _, err := cl.Stream(t.Context()); err == nil || err == error(errAbsent) {
+			if _, err := cl.Stream(t.Context()); err == nil || isAbsent(err) {
 				t.Errorf("stream: %v", err)
 			}
 		})

@@ -17,6 +17,7 @@ import (
 
 const (
 	startTime = 5 * time.Second
+	stopTime  = 3 * time.Second
 	startPoll = 2 * time.Millisecond
 )
 
@@ -69,6 +70,22 @@ func (c *Client) wait(ctx context.Context, ended <-chan error) error {
 	}
 }
 
+// waitAbsent polls the socket until nobody answers. Somebody may have started
+// another agent meanwhile, so it ends some time.
+func (c *Client) waitAbsent(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, stopTime)
+	defer cancel()
+	tick := time.NewTicker(startPoll)
+	defer tick.Stop()
+	for c.answers(ctx) == nil {
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
 func (c *Client) answers(ctx context.Context) error {
 	conn, err := c.dial(ctx)
 	if err != nil {
@@ -77,7 +94,11 @@ func (c *Client) answers(ctx context.Context) error {
 	return conn.Close()
 }
 
-func isAbsent(err error) bool { return err == error(errAbsent) }
+// isAbsent reports whether err is errAbsent itself: errors.Is would look at the code alone.
+func isAbsent(err error) bool {
+	var e *api.Error
+	return errors.As(err, &e) && e == errAbsent
+}
 
 // startSelf runs this executable as the agent, in a session of its own so that
 // it outlives the terminal and the kernel that needed it first. Its output goes

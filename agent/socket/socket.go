@@ -60,7 +60,7 @@ func MkdirPrivate(dir string) error {
 	if closed(st) {
 		return nil
 	}
-	return os.Chmod(dir, 0o700)
+	return os.Chmod(dir, 0o700) //nolint:gosec // a directory needs its x
 }
 
 // Listen listens at path, mode 0600. A socket that nobody answers at is a
