@@ -354,3 +354,23 @@ func TestBulk(t *testing.T) {
 		t.Errorf("%.1f MB after a burst, budget 40", after)
 	}
 }
+
+// Clients that misbehave disturb nobody else.
+func TestStress(t *testing.T) {
+	r := newRig(t)
+	told := r.script("stress.py")
+	for i, want := range []string{
+		`{"what":"dead subscriber","got":[300,true]}`,
+		`{"what":"stuck DEALER","got":true}`,
+		`{"what":"silent connections","got":[true,true]}`,
+		`{"what":"silent handshakes","got":[true,true]}`,
+		`{"what":"200 connects","got":[true,true]}`,
+		`{"what":"garbage","got":[true,true]}`,
+		`{"what":"frames","got":[true,true]}`,
+		`{"what":"forged","got":[true,true,true]}`,
+		`{"what":"duplicate identity","got":[true,true]}`,
+	} {
+		same(t, told[i], want)
+	}
+	r.gone()
+}

@@ -12,6 +12,9 @@ import (
 	"github.com/nbhush/nbhush/kernelhook/zsock"
 )
 
+// maxWaiting bounds the subscriptions that are remembered until the kernel is up.
+const maxWaiting = 1024
+
 // A batch of iopub messages is redacted together: as many as wait, up to these.
 const (
 	maxBatch      = 256
@@ -147,7 +150,7 @@ func (p *Proxy) subscribed(t topics) {
 	defer p.iopub.mu.Unlock()
 	if p.iopub.model != nil {
 		p.sendWelcome(t)
-	} else if len(p.iopub.waiting) < maxTrusted {
+	} else if len(p.iopub.waiting) < maxWaiting {
 		p.iopub.waiting = append(p.iopub.waiting, t)
 	}
 }

@@ -100,7 +100,6 @@ func (p *Proxy) connect(ctx context.Context, kernel Endpoints) (err error) {
 
 // toKernel carries requests of clients, after gate is open if there is one.
 func (p *Proxy) toKernel(ctx context.Context, from *zsock.Router, to *zsock.Dealer, gate <-chan struct{}) {
-	trusted := map[string]bool{}
 	var frames [][]byte
 	for {
 		msg, err := from.Recv(ctx)
@@ -115,8 +114,8 @@ func (p *Proxy) toKernel(ctx context.Context, from *zsock.Router, to *zsock.Deal
 				return
 			}
 		}
-		if !trusted[string(msg.Peer)] || p.notice.pending.Load() {
-			p.inspect(from, msg, trusted)
+		if !msg.Trusted || p.notice.pending.Load() {
+			p.inspect(from, msg)
 		}
 		frames = append(append(frames[:0], msg.Peer), msg.Frames...)
 		err = to.Send(frames)
@@ -128,21 +127,16 @@ func (p *Proxy) toKernel(ctx context.Context, from *zsock.Router, to *zsock.Deal
 	}
 }
 
-// maxTrusted bounds what is remembered about peers; who is forgotten is verified again.
-const maxTrusted = 1024
-
-// inspect looks at a request that the proxy acts on: the first one of a peer,
-// which shows that it has the key, and the first ones to execute code.
-func (p *Proxy) inspect(from *zsock.Router, msg zsock.Message, trusted map[string]bool) {
+// inspect looks at a request that the proxy acts on: the first one of a
+// connection, which shows that it has the key, and the first ones to execute code.
+func (p *Proxy) inspect(from *zsock.Router, msg zsock.Message) {
 	m, err := wire.Parse(msg.Frames)
 	if err != nil || !p.Signer.Verify(m) {
 		return // the kernel says what it thinks of it
 	}
-	if len(trusted) >= maxTrusted {
-		clear(trusted)
+	if !msg.Trusted {
+		from.Trust(msg.Peer)
 	}
-	trusted[string(msg.Peer)] = true
-	from.Trust(msg.Peer)
 	p.notice.seen(m)
 }
 
