@@ -15,8 +15,10 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/nbhush/nbhush/agent/home"
 	"github.com/nbhush/nbhush/agent/match"
 	"github.com/nbhush/nbhush/agent/secret"
+	"github.com/nbhush/nbhush/agent/store"
 )
 
 type demoOptions struct {
@@ -46,6 +48,7 @@ type demo struct {
 	*app
 	self    string // path of nbhush
 	dir     string
+	own     home.Home
 	env     []string
 	jupyter string // path of jupyter-execute
 	value   secret.Value
@@ -102,12 +105,15 @@ func newDemo(a *app) (*demo, error) {
 		}
 		d.env = append(d.env, kv)
 	}
-	home := filepath.Join(dir, "home")
+	base := filepath.Join(dir, "home")
+	if d.own, err = home.Find(func(string) string { return base }); err != nil {
+		return nil, err
+	}
 	d.env = append(
 		d.env,
-		"NBHUSH_HOME="+home,
+		"NBHUSH_HOME="+base,
 		"JUPYTER_CONFIG_DIR="+filepath.Join(dir, "jupyter"),
-		"PYTHONPATH="+filepath.Join(home, "data", "jupyter"),
+		"PYTHONPATH="+d.own.Jupyter(),
 		"JUPYTER_DEFAULT_PROVISIONER_NAME=nbhush",
 		"GIT_CONFIG_GLOBAL="+filepath.Join(dir, "gitconfig"), "GIT_CONFIG_NOSYSTEM=1",
 		"GIT_AUTHOR_NAME=nbhush demo", "GIT_AUTHOR_EMAIL=demo@localhost",
@@ -126,8 +132,10 @@ func (d *demo) end(keep bool) {
 	if keep {
 		return
 	}
-	if err := os.RemoveAll(d.dir); err != nil {
-		d.warningf("%s was not removed: %s", d.dir, err)
+	for _, dir := range []string{d.own.Run, d.dir} { // Run may lie elsewhere, as its path has to be short
+		if err := os.RemoveAll(dir); err != nil {
+			d.warningf("%s was not removed: %s", dir, err)
+		}
 	}
 }
 
@@ -191,14 +199,13 @@ func (e *demoError) Error() string { return e.message }
 func (e *demoError) Hint() string { return e.hint }
 
 func (d *demo) store(ctx context.Context) (string, error) {
-	for _, sub := range []string{"project", "home/config"} {
-		if err := os.MkdirAll(filepath.Join(d.dir, sub), 0o700); err != nil {
+	for _, dir := range []string{filepath.Join(d.dir, "project"), d.own.Config} {
+		if err := os.MkdirAll(dir, 0o700); err != nil {
 			return "", err
 		}
 	}
 	// The demo's secret goes into a vault of its own, whatever the user chose.
-	config := filepath.Join(d.dir, "home", "config", "config.toml")
-	if err := os.WriteFile(config, []byte("store = \"vault\"\n"), 0o600); err != nil {
+	if err := store.Choose(d.own.ConfigFile(), store.KindVault); err != nil {
 		return "", err
 	}
 	_, err := d.run(ctx, "", d.value.Reveal(), d.self, "set", demoName)

@@ -169,7 +169,7 @@ func checkStore(ctx context.Context, a *app) finding {
 	}
 	switch kind {
 	case "":
-		return info("nbhush setup", "no store was chosen yet; the first secret chooses one")
+		return info("nbhush setup", "no store was chosen yet; the first nbhush set chooses one")
 	case store.KindKeyring:
 		if err := store.KeyringAnswers(ctx); err != nil {
 			return failed(fmt.Errorf("the keyring was chosen, but: %w", err), "unlock the keyring, then: nbhush agent unlock")
@@ -179,7 +179,7 @@ func checkStore(ctx context.Context, a *app) finding {
 }
 
 func checkAgent(ctx context.Context, a *app) finding {
-	st, err := a.client().Status(ctx)
+	st, err := runStart(ctx, a)
 	switch {
 	case err != nil:
 		return failed(err, "nbhush agent start; its log is "+a.home.AgentLog())

@@ -51,6 +51,9 @@ func runImport(ctx context.Context, a *app, o importOptions) error {
 			v.Wipe()
 		}
 	}()
+	if err := a.chooseStore(ctx); err != nil {
+		return err
+	}
 	stored, err := a.client().List(ctx)
 	if err != nil {
 		return err

@@ -57,7 +57,9 @@ func TestInstall(t *testing.T) {
 		t.Error("the second run changed a file")
 	}
 	nbhush := filepath.Join(w.dir, ".local/bin/nbhush")
-	w.run(w.command("", nbhush, "doctor"))
+	if out, err := w.command("", nbhush, "doctor").Output(); err != nil {
+		t.Errorf("doctor: %v\n%s", err, out)
+	}
 	cmd := w.command("", nbhush, "set", "KEPT")
 	cmd.Stdin = strings.NewReader(randomValue())
 	w.run(cmd)

@@ -49,6 +49,9 @@ func runSet(ctx context.Context, a *app, o setOptions) error {
 	if v.Len() == 0 {
 		return errEmptyValue
 	}
+	if err := a.chooseStore(ctx); err != nil {
+		return err
+	}
 	res, err := a.client().Set(ctx, o.name, v)
 	if err != nil {
 		return err

@@ -2,10 +2,13 @@ package main
 
 import (
 	"context"
+	"errors"
+	"os"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/nbhush/nbhush/agent/api"
 	"github.com/nbhush/nbhush/agent/store"
 )
 
@@ -71,19 +74,41 @@ func setupStore(ctx context.Context, a *app, dryRun bool) error {
 		a.say("secrets are kept in the %s, as chosen before", kind)
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
-	defer cancel()
-	kind, reason := store.KindKeyring, "it answers"
-	if err := store.KeyringAnswers(ctx); err != nil {
-		kind, reason = store.KindVault, err.Error()
-	}
+	kind, reason := a.bestStore(ctx)
 	if dryRun {
-		a.say("would keep secrets in the %s (keyring: %s)", kind, reason)
+		a.say("would keep secrets in the %s (%s)", kind, reason)
 		return nil
 	}
 	if err := store.Choose(a.home.ConfigFile(), kind); err != nil {
 		return err
 	}
-	a.say("secrets are kept in the %s (keyring: %s)", kind, reason)
+	a.say("secrets are kept in the %s (%s)", kind, reason)
+	// An agent that runs already has read the store that counts without a choice.
+	if _, err := a.runningClient().Stop(ctx); err != nil && !errors.Is(err, &api.Error{Code: api.CodeAway}) {
+		return err
+	}
 	return nil
+}
+
+// bestStore is where secrets would be kept, and why.
+func (a *app) bestStore(ctx context.Context) (kind, reason string) {
+	if _, err := os.Stat(a.home.Vault()); err == nil {
+		return store.KindVault, "it is there already"
+	}
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	if err := store.KeyringAnswers(ctx); err != nil {
+		return store.KindVault, "keyring: " + err.Error()
+	}
+	return store.KindKeyring, "it answers"
+}
+
+// chooseStore makes the choice before the first secret, for those who did not
+// run setup.
+func (a *app) chooseStore(ctx context.Context) error {
+	kind, err := store.Chosen(a.home.ConfigFile())
+	if err != nil || kind != "" {
+		return err
+	}
+	return setupStore(ctx, a, false)
 }
