@@ -80,14 +80,6 @@ func BenchmarkFind(b *testing.B) {
 			sha256.Sum256(text)
 		}
 	})
-	b.Run("peer=indexbyte", func(b *testing.B) {
-		b.SetBytes(int64(len(text)))
-		for b.Loop() {
-			if bytes.IndexByte(text, 0) >= 0 {
-				b.Fatal("a zero byte")
-			}
-		}
-	})
 }
 
 func BenchmarkFindSmall(b *testing.B) {

@@ -3,6 +3,7 @@ package match
 import (
 	"context"
 	"math/bits"
+	"slices"
 )
 
 const (
@@ -10,18 +11,16 @@ const (
 	// A piece of minPiece bytes has minPiece-8+1 windows of 8 bytes in a row,
 	// and a core of MinLen bytes as many of 4, so one of them is looked up.
 	step = 5
-	// block is how much text is searched between two looks at the context.
-	block = step << 17
-	low32 = 1<<32 - 1
+	// block is how much text one index is asked about before the other.
+	block = step << 10
+	// patience is how much text is searched between two looks at the context.
+	patience = block << 7
 )
 
 // Find implements Finder. It fails with ErrWiped after Wipe.
 func (s *Set) Find(ctx context.Context, text []byte) (Result, error) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	if err := ctx.Err(); err != nil {
-		return Result{}, err
-	}
 	if s.wiped {
 		return Result{}, ErrWiped
 	}
@@ -30,13 +29,12 @@ func (s *Set) Find(ctx context.Context, text []byte) (Result, error) {
 	}
 	f := finding{set: s, text: text}
 	for p := 0; p < len(text); p += block {
-		if p > 0 && ctx.Err() != nil {
+		if p%patience == 0 && ctx.Err() != nil {
 			return Result{}, ctx.Err()
 		}
+		f.scan(&s.long, p, p+block)
 		if len(s.short.places) > 0 {
-			f.scanBoth(p, min(p+block, len(text)))
-		} else {
-			f.scanLong(p, min(p+block, len(text)-7))
+			f.scan(&s.short, p, p+block)
 		}
 	}
 	var r Result
@@ -74,60 +72,36 @@ type hit struct {
 	longest    int // length of the piece that gave the name
 }
 
-// scanLong looks at the windows of 8 bytes that start in [p, end), end at
-// most len(text)-7: four at a time, with one branch.
-func (f *finding) scanLong(p, end int) {
-	filter := f.set.long.filter
-	for ; p+3*step < end; p += 4 * step {
+// scan looks up the windows that start in [p, end) in x: four at a time, with
+// one branch.
+func (f *finding) scan(x *index, p, end int) {
+	filter, mask, mix := x.filter, x.mask, x.mix
+	for last := min(end, len(f.text)-7); p+3*step < last; p += 4 * step {
 		text := f.text[p : p+3*step+8]
-		a, b := load64(text)*mixLong, load64(text[step:])*mixLong
-		c, d := load64(text[2*step:])*mixLong, load64(text[3*step:])*mixLong
-		ma, mb, mc, md := filter.missing(a), filter.missing(b), filter.missing(c), filter.missing(d)
-		if ma != 0 && mb != 0 && mc != 0 && md != 0 {
+		a := filter.missing(load64(text) & mask * mix)
+		b := filter.missing(load64(text[step:]) & mask * mix)
+		c := filter.missing(load64(text[2*step:]) & mask * mix)
+		d := filter.missing(load64(text[3*step:]) & mask * mix)
+		if a != 0 && b != 0 && c != 0 && d != 0 {
 			continue
 		}
-		for i, m := range [...]uint64{ma, mb, mc, md} {
+		for i, m := range [...]uint64{a, b, c, d} {
 			if m == 0 {
-				f.tryLong(p + i*step)
+				f.try(x, p+i*step)
 			}
 		}
 	}
-	for ; p < end; p += step {
-		f.tryLong(p)
+	for end = min(end, len(f.text)-x.width+1); p < end; p += step {
+		f.try(x, p)
 	}
 }
 
-// scanBoth looks at the windows of 8 and of 4 bytes that start in [p, end).
-func (f *finding) scanBoth(p, end int) {
-	long, short := f.set.long.filter, f.set.short.filter
-	for last := min(end, len(f.text)-7); p < last; p += step {
-		window := load64(f.text[p:])
-		if long.missing(window*mixLong) == 0 {
-			f.tryLong(p)
-		}
-		if short.missing(window&low32*mixShort) == 0 {
-			f.tryShort(p)
-		}
-	}
-	for ; p < min(end, len(f.text)-3); p += step {
-		f.tryShort(p)
-	}
-}
-
-func (f *finding) tryLong(p int) {
-	window := load64(f.text[p:])
-	for _, place := range f.set.long.bucket(window * mixLong) {
-		if load64(f.set.arena[place:]) == window {
-			f.extend(place, p, 8)
-		}
-	}
-}
-
-func (f *finding) tryShort(p int) {
-	window := load32(f.text[p:])
-	for _, place := range f.set.short.bucket(window * mixShort) {
-		if load32(f.set.arena[place:]) == window {
-			f.extend(place, p, 4)
+// try extends the pieces that have the window at p.
+func (f *finding) try(x *index, p int) {
+	window := x.window(f.text[p:])
+	for _, place := range x.bucket(window) {
+		if x.window(f.set.arena[place:]) == window {
+			f.extend(place, p, x.width)
 		}
 	}
 }
@@ -154,7 +128,7 @@ func (f *finding) extent(diagonal int) *extent {
 	if f.extended == nil {
 		f.extended = new([256]extent)
 	}
-	at := int(uint64(diagonal) * mixLong >> 56)
+	at := int(uint64(diagonal) * longKind.mix >> 56)
 	least := &f.extended[at]
 	for i := range 4 {
 		e := &f.extended[(at+i)%256]
@@ -175,10 +149,15 @@ func (f *finding) between(p, width int) bool {
 		f.cut, f.bars = true, f.set.placeholders(f.text)
 	}
 	for f.next < len(f.bars) && f.bars[f.next].End <= p {
-		f.from = f.bars[f.next].End
 		f.next++
 	}
-	f.to = len(f.text)
+	for f.next > 0 && f.bars[f.next-1].End > p {
+		f.next--
+	}
+	f.from, f.to = 0, len(f.text)
+	if f.next > 0 {
+		f.from = f.bars[f.next-1].End
+	}
 	if f.next < len(f.bars) {
 		f.to = f.bars[f.next].Start
 	}
@@ -216,18 +195,20 @@ func agrees(c byte, mask, bits uint8) bool {
 // add merges h with the hits that it overlaps. Those that only touch stay
 // apart: otherwise whatever ends a text would have to wait for the next one.
 func (f *finding) add(h hit) {
-	for len(f.hits) > 0 {
-		last := &f.hits[len(f.hits)-1]
-		if last.end <= h.start {
-			break
-		}
-		if last.longest > h.longest || last.longest == h.longest && last.name < h.name {
-			h.name, h.longest = last.name, last.longest
-		}
-		h.start, h.end = min(h.start, last.start), max(h.end, last.end)
-		f.hits = f.hits[:len(f.hits)-1]
+	end := len(f.hits)
+	for end > 0 && f.hits[end-1].start >= h.end {
+		end--
 	}
-	f.hits = append(f.hits, h)
+	start := end
+	for start > 0 && f.hits[start-1].end > h.start {
+		start--
+		o := f.hits[start]
+		if o.longest > h.longest || o.longest == h.longest && o.name < h.name {
+			h.name, h.longest = o.name, o.longest
+		}
+		h.start, h.end = min(h.start, o.start), max(h.end, o.end)
+	}
+	f.hits = slices.Replace(f.hits, start, end, h)
 }
 
 // isHeavy reports whether the bytes [start, end) of the arena weigh enough

@@ -3,13 +3,7 @@ package match
 import (
 	"encoding/binary"
 	"math/bits"
-)
-
-// Two odd constants with well spread bits; the upper bits of a product depend
-// on all of the bytes of the factor.
-const (
-	mixLong  = 0x9E3779B97F4A7C15
-	mixShort = 0xD6E8FEB86659FD93
+	"slices"
 )
 
 // bloom is a set of hashed windows that may also say yes to what it does not
@@ -31,22 +25,47 @@ func (b bloom) word(hash uint64) uint64 { return hash >> 32 & uint64(len(b)-1) }
 // pattern returns the bits of hash in its word.
 func pattern(hash uint64) uint64 { return 1<<(hash>>58) | 1<<(hash>>52&63) }
 
-// index finds the places of an arena at which a window stands. Windows are 8
-// bytes wide, or 4.
+// index finds the places of an arena at which a window stands.
 type index struct {
 	filter bloom
 	heads  []uint32 // heads[b:b+2] bound bucket b in places
 	places []uint32
 	shift  uint8
+	kind
 }
 
-// newIndex returns the index of the windows at places, whose hashes hash
-// returns. It does not keep places.
-func newIndex(places []uint32, hash func(place uint32) uint64) index {
-	k := max(1, bits.Len(uint(len(places)/2)))
-	x := index{newBloom(len(places)), make([]uint32, 1<<k+1), make([]uint32, len(places)), uint8(64 - k)}
+// kind is what windows an index is of.
+type kind struct {
+	width int    // in bytes
+	mask  uint64 // of a window in 8 bytes
+	mix   uint64 // what a window is multiplied with for its hash
+}
+
+var (
+	// The factors are odd and have well spread bits: the upper bits of a product
+	// depend on all bytes of a window.
+	longKind  = kind{8, 1<<64 - 1, 0x9E3779B97F4A7C15}
+	shortKind = kind{4, 1<<32 - 1, 0xD6E8FEB86659FD93}
+)
+
+// window returns the window that b begins with.
+func (k kind) window(b []byte) uint64 {
+	if k.width == 4 {
+		return uint64(binary.LittleEndian.Uint32(b))
+	}
+	return load64(b)
+}
+
+// hash returns the hash of the window that b begins with.
+func (k kind) hash(b []byte) uint64 { return k.window(b) * k.mix }
+
+// newIndex returns the index of the windows at places of the arena. It does
+// not keep places.
+func newIndex(k kind, arena []byte, places []uint32) index {
+	n := max(1, bits.Len(uint(len(places)/2)))
+	x := index{newBloom(len(places)), make([]uint32, 1<<n+1), make([]uint32, len(places)), uint8(64 - n), k}
 	for _, p := range places {
-		h := hash(p)
+		h := k.hash(arena[p:])
 		x.filter.add(h)
 		x.heads[h>>x.shift]++
 	}
@@ -55,17 +74,17 @@ func newIndex(places []uint32, hash func(place uint32) uint64) index {
 		end += x.heads[b]
 		x.heads[b] = end
 	}
-	for i := len(places) - 1; i >= 0; i-- {
-		b := hash(places[i]) >> x.shift
+	for _, p := range slices.Backward(places) {
+		b := k.hash(arena[p:]) >> x.shift
 		x.heads[b]--
-		x.places[x.heads[b]] = places[i]
+		x.places[x.heads[b]] = p
 	}
 	return x
 }
 
-// bucket returns the places whose windows have hash, and some others.
-func (x *index) bucket(hash uint64) []uint32 {
-	b := hash >> x.shift
+// bucket returns the places where window stands, and some others.
+func (x *index) bucket(window uint64) []uint32 {
+	b := window * x.mix >> x.shift
 	return x.places[x.heads[b]:x.heads[b+1]]
 }
 
@@ -76,7 +95,6 @@ func (x *index) wipe() {
 }
 
 func load64(b []byte) uint64 { return binary.LittleEndian.Uint64(b) }
-func load32(b []byte) uint64 { return uint64(binary.LittleEndian.Uint32(b)) }
 
 // common returns the length of the longest common prefix of a and b.
 func common(a, b []byte) int {

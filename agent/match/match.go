@@ -23,7 +23,7 @@ type Result struct {
 // A Finder is safe for concurrent use. An error means that text was not
 // searched to its end and nothing is known about it.
 //
-// Set is the Finder of the agent; client.Client, which asks the agent, is the
+// Set is the Finder of the agent; client.Stream, which asks the agent, is the
 // one of everybody else.
 type Finder interface {
 	Find(ctx context.Context, text []byte) (Result, error)

@@ -140,10 +140,13 @@ func randomValue(r *rand.Rand) []byte {
 			b = append(b, string(c)...)
 		}
 	}
-	switch r.IntN(8) {
+	switch r.IntN(16) {
 	case 0:
+		b = bytes.Repeat(b, 1+r.IntN(20))
+		b = b[:r.IntN(min(len(b), 600))]
+	case 1, 2:
 		b = append(b, b[:len(b)/2]...)
-	case 1:
+	case 3, 4:
 		b = append(b, '\n')
 	}
 	return b

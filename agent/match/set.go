@@ -126,7 +126,12 @@ func (b *builder) addValue(name uint32, value []byte, shared counter) {
 			clear(heft[i : i+8])
 		}
 	}
-	b.addForms(name, formsOf(value, heft))
+	parts := splitRepeats(value)
+	for _, p := range parts {
+		if len(parts) == 1 || sum(heft[p.Start:p.End]) >= 2*MinLen {
+			b.addForms(name, formsOf(value[p.Start:p.End], heft[p.Start:p.End]))
+		}
+	}
 	if lo, hi := urlPassword(value); unmatchable(value[lo:hi]) == "" {
 		b.addForms(name, formsOf(value[lo:hi], heft[lo:hi]))
 	}
@@ -191,8 +196,8 @@ func (b *builder) finish() *Set {
 	for i, h := range b.hefts {
 		s.heft[i/4] |= h << (i % 4 * 2)
 	}
-	s.long = newIndex(b.long, func(p uint32) uint64 { return load64(s.arena[p:]) * mixLong })
-	s.short = newIndex(b.short, func(p uint32) uint64 { return load32(s.arena[p:]) * mixShort })
+	s.long = newIndex(longKind, s.arena, b.long)
+	s.short = newIndex(shortKind, s.arena, b.short)
 	s.tail.build(s, b.silent)
 	for _, n := range s.names {
 		s.barrier = append(s.barrier, Placeholder(n))

@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"io"
+	mathrand "math/rand/v2"
 	"strings"
 	"sync"
 	"testing"
@@ -27,7 +28,8 @@ func redact(t *testing.T, s *Set, text string) string {
 }
 
 func TestFind(t *testing.T) {
-	a, b := rand.Text(), rand.Text()
+	r := mathrand.New(mathrand.NewPCG(10, 5))
+	a, b := random(r, 26, alnum), random(r, 26, alnum)
 	s := New(known("A", a, "B", b, "B_TOO", b, "AB", a[:13]+b, "SHORT", "abc", "EIGHT", "Qx7!vK2z"))
 	if s.Len() != 5 {
 		t.Errorf("Len() = %d, want 5", s.Len())

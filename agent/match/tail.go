@@ -48,12 +48,12 @@ func (t *tailFilter) build(s *Set, silent []uint32) {
 	t.fours = newBloom(len(s.arena) / 8)
 	for i := range s.forms {
 		for at := int(s.forms[i].start); at+4 <= s.formEnd(i); at++ {
-			t.fours.add(load32(s.arena[at:]) * mixShort)
+			t.fours.add(shortKind.hash(s.arena[at:]))
 		}
 	}
 	t.silent = newBloom(len(silent) / 4)
 	for _, p := range silent {
-		t.silent.add(load64(s.arena[p:]) * mixLong)
+		t.silent.add(longKind.hash(s.arena[p:]))
 	}
 }
 
@@ -103,9 +103,9 @@ func (s *Set) suffix(text []byte) int {
 			pair := int(b[0])<<8 | int(b[1])
 			ok = t.pairs[pair/64]>>(pair%64)&1 != 0
 		case n < 7:
-			ok = t.fours.missing(load32(b)*mixShort) == 0
+			ok = t.fours.missing(shortKind.hash(b)) == 0
 		default:
-			hash := load64(b) * mixLong
+			hash := longKind.hash(b)
 			ok = s.long.filter.missing(hash) == 0 || t.silent.missing(hash) == 0
 		}
 		if !ok {

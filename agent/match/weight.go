@@ -24,6 +24,7 @@ const (
 	longWord  = 16             // longest plain word
 	wordLen   = 4              // shortest English word
 	sharedMax = 16             // values that may share 8 bytes before these count as boilerplate
+	splitLen  = 256            // shortest run of such bytes that is left out
 	repeatMax = 8              // times that 8 bytes may stand in one value before the next ones weigh nothing
 )
 
@@ -333,16 +334,47 @@ func dropSteps(b []byte, heft []uint8, step byte) {
 // dropRepeats takes the weight off 8 bytes that have stood in the value many
 // times before. It bounds the work that a periodic value makes.
 func dropRepeats(b []byte, heft []uint8) {
-	if len(b) < repeatMax*MinLen {
-		return
-	}
-	n := newCounter(len(b))
-	for i := 0; i+8 <= len(b); i++ {
-		if n.bump(n.slot(load64(b[i:]))) > repeatMax {
+	for i, again := range repeated(b) {
+		if again {
 			clear(heft[i : i+8])
 		}
 	}
+}
+
+// repeated returns at which places of b stand 8 bytes that stood there more
+// than repeatMax times up to then.
+func repeated(b []byte) []bool {
+	if len(b) < repeatMax*MinLen {
+		return nil
+	}
+	n := newCounter(len(b))
+	again := make([]bool, len(b)-7)
+	for i := range again {
+		again[i] = n.bump(n.slot(load64(b[i:]))) > repeatMax
+	}
 	n.wipe()
+	return again
+}
+
+// splitRepeats returns the parts of b without what is repeated over and over:
+// where the first repeats are found at every period, the others are too, and
+// need not be extended over each other.
+func splitRepeats(b []byte) []Span {
+	var parts []Span
+	start, run := 0, 0
+	again := repeated(b)
+	for i := 0; i <= len(again); i++ {
+		if i < len(again) && again[i] {
+			run++
+			continue
+		}
+		if run >= splitLen {
+			parts = append(parts, Span{Start: start, End: i - run + 7})
+			start = i - 1 // what follows begins with 8 of the repeated bytes
+		}
+		run = 0
+	}
+	return append(parts, Span{Start: start, End: len(b)})
 }
 
 // counter counts windows of 8 bytes, by a hash of them, up to 255.
@@ -358,7 +390,7 @@ func newCounter(n int) counter {
 }
 
 // slot returns where window is counted.
-func (c counter) slot(window uint64) uint32 { return uint32(window * mixLong >> c.shift) }
+func (c counter) slot(window uint64) uint32 { return uint32(window * longKind.mix >> c.shift) }
 
 // bump counts at slot and returns the count.
 func (c counter) bump(slot uint32) uint8 {

@@ -93,6 +93,23 @@ func TestBoilerplateTable(t *testing.T) {
 	}
 }
 
+// TestPeriodic holds that all of a periodic value is found although its repeats are left out.
+func TestPeriodic(t *testing.T) {
+	r := mathrand.New(mathrand.NewPCG(9, 5))
+	for _, period := range []int{5, 16, 100} {
+		v := random(r, 20, alnum) + strings.Repeat(random(r, period, alnum), 4000/period) + random(r, 20, alnum)
+		s := New([]Known{{"V", secret.New([]byte(v))}})
+		if len(s.arena) > 40*9*(period+20) {
+			t.Errorf("period %d: %d bytes of forms", period, len(s.arena))
+		}
+		for _, text := range []string{v, v[:2000], v[1000:3000], v[2000:]} {
+			if got := find(t, s, []byte("("+text+")")).Spans; len(got) != 1 || got[0] != (Span{1, 1 + len(text), "V"}) {
+				t.Errorf("period %d: %d bytes are found as %v", period, len(text), got)
+			}
+		}
+	}
+}
+
 // TestSharedByManyValues holds that what all values of a set begin with is no
 // reason to redact.
 func TestSharedByManyValues(t *testing.T) {
