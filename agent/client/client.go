@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"net"
 	"net/http"
@@ -139,7 +140,7 @@ func (c *Client) Stop(ctx context.Context) (st api.Status, err error) {
 // do is ask with an agent that is started if none runs.
 func (c *Client) do(ctx context.Context, method, path string, body, res any) error {
 	err := c.ask(ctx, method, path, body, res)
-	if !isAbsent(err) || c.NoStart {
+	if !isAbsent(err) && !isBroken(err) || c.NoStart {
 		return err
 	}
 	if err := c.Up(ctx); err != nil {
@@ -271,7 +272,23 @@ func away(ctx context.Context, err error) error {
 	if errors.Is(err, socket.ErrPeer) {
 		return &api.Error{Code: api.CodeAway, Message: "the agent's socket is not this user's: " + err.Error(), Mend: "nbhush doctor"}
 	}
-	return &api.Error{Code: api.CodeAway, Message: "the agent does not answer: " + err.Error(), Mend: hintStart}
+	e = &api.Error{Code: api.CodeAway, Message: "the agent does not answer: " + err.Error(), Mend: hintStart}
+	if errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE) || errors.Is(err, io.EOF) {
+		return brokenError{e}
+	}
+	return e
+}
+
+// brokenError says that the agent ended before it answered, as one does that is
+// killed. Every request may be sent twice, so the next agent can be asked.
+type brokenError struct{ is *api.Error }
+
+func (e brokenError) Error() string { return e.is.Error() }
+func (e brokenError) Unwrap() error { return e.is }
+
+func isBroken(err error) bool {
+	var b brokenError
+	return errors.As(err, &b)
 }
 
 func badInput(err error) error {

@@ -72,6 +72,21 @@ func (s *spill) Names() ([]secret.Name, error) {
 	return slices.Compact(names), nil
 }
 
+// Lock makes large forget its key, if it has one.
+func (s *spill) Lock() {
+	if l, ok := s.large.(interface{ Lock() }); ok {
+		l.Lock()
+	}
+}
+
+// Unlock gives large the passphrase that wraps its key, if one does.
+func (s *spill) Unlock(passphrase []byte) error {
+	if u, ok := s.large.(interface{ Unlock([]byte) error }); ok {
+		return u.Unlock(passphrase)
+	}
+	return nil
+}
+
 // found is err unless that only says that there was nothing.
 func found(err error) error {
 	if errors.Is(err, ErrNotFound) {

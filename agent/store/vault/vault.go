@@ -98,6 +98,22 @@ func (v *Vault) Get(name secret.Name) (secret.Value, error) {
 	return secret.New(append([]byte(nil), e.Value...)), nil
 }
 
+// All returns every value by name, from one look at the file. The values are the
+// caller's to wipe.
+func (v *Vault) All() (map[secret.Name]secret.Value, error) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	all, _, err := v.read()
+	if err != nil {
+		return nil, err
+	}
+	values := make(map[secret.Name]secret.Value, len(all))
+	for name, e := range all {
+		values[name] = secret.New(e.Value)
+	}
+	return values, nil
+}
+
 // Names returns every name, sorted.
 func (v *Vault) Names() ([]secret.Name, error) {
 	v.mu.Lock()

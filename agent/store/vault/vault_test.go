@@ -101,6 +101,41 @@ func TestAnotherProcessReadsIt(t *testing.T) {
 	}
 }
 
+func TestAll(t *testing.T) {
+	path := vaultPath(t)
+	if all, err := Open(path).All(); err != nil || len(all) != 0 {
+		t.Errorf("a vault that is not there yet: %d values, %v", len(all), err)
+	}
+	want := map[secret.Name]secret.Value{"A": random(), "B": random(), "C": random()}
+	for name, v := range want {
+		mustSet(t, Open(path), name, v)
+	}
+	got, err := Open(path).All()
+	if err != nil || len(got) != len(want) {
+		t.Fatalf("%d values, %v", len(got), err)
+	}
+	for name, v := range want {
+		if !got[name].Equal(v) {
+			t.Errorf("%s came back as another value", name)
+		}
+	}
+}
+
+// A long value lies in the vault behind a keyring; locking reaches it there.
+func TestSpillLocks(t *testing.T) {
+	path := vaultPath(t)
+	large := Open(path)
+	s := store.NewSpill(store.NewMemory(), large, 4)
+	mustSet(t, s, "LONG", random())
+	s.(interface{ Lock() }).Lock()
+	if large.identity != nil {
+		t.Error("the vault kept its key")
+	}
+	if err := s.(interface{ Unlock([]byte) error }).Unlock(nil); err != nil || large.identity == nil {
+		t.Errorf("unlock: %v", err)
+	}
+}
+
 // The promise of doc.go: the age program alone gets the secrets back.
 func TestAgeAloneOpensIt(t *testing.T) {
 	path, v := vaultPath(t), random()
