@@ -97,8 +97,11 @@ func (a *testAgent) RegisterKernel(_ context.Context, k api.Kernel) (api.Grant, 
 	return g, nil
 }
 
-func (a *testAgent) Get(_ context.Context, name string) (secret.Value, error) {
+func (a *testAgent) Get(ctx context.Context, name string) (secret.Value, error) {
 	switch v, ok := a.values[name]; {
+	case name == "SLOW":
+		<-ctx.Done()
+		return secret.Value{}, ctx.Err()
 	case a.away():
 		return secret.Value{}, errTestAway
 	case !ok:

@@ -50,7 +50,7 @@ async def ask(): return nbhush.get('ASKED') == s
 all(await asyncio.gather(*(ask() for _ in range(50)))), await asyncio.to_thread(nbhush.get, 'ASKED') == s
 """)
 show("timeout", """
-try: nbhush.get('ASKED', timeout=0)
+try: nbhush.get('SLOW', timeout=0.1)
 except nbhush.Error as e: print(e.code)
 nbhush.get('ASKED') == s
 """)
