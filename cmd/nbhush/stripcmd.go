@@ -84,7 +84,7 @@ func runStrip(ctx context.Context, a *app, o stripOptions) error {
 		}
 		results = append(results, s)
 		if !o.json {
-			a.printStripped(a.printf, s)
+			printStripped(a.printLine, s)
 		}
 	}
 	if o.json {
@@ -150,7 +150,7 @@ func stripStdin(ctx context.Context, a *app, o stripOptions, f match.Finder) err
 		}
 		err = a.printJSON([]stripped{s})
 	} else {
-		a.printStripped(func(format string, args ...any) { a.say(format[:len(format)-1], args...) }, s)
+		printStripped(a.say, s)
 	}
 	if err != nil {
 		return err
@@ -165,20 +165,23 @@ func stripStdin(ctx context.Context, a *app, o stripOptions, f match.Finder) err
 	return err
 }
 
-// printStripped prints names and places, a line each.
-func (a *app) printStripped(printf func(string, ...any), s stripped) {
+// printStripped writes names and places, a line each.
+func printStripped(line func(string, ...any), s stripped) {
 	file := printable(s.File)
 	for _, f := range s.Findings {
 		if f.Cell < 0 {
-			printf("%s:%d: %s, in the notebook's %s\n", file, f.Line, f.Name, f.Where)
+			line("%s:%d: %s, in the notebook's %s", file, f.Line, f.Name, f.Where)
 			continue
 		}
-		printf("%s:%d: %s, in the %s of cell %d\n", file, f.Line, f.Name, f.Where, f.Cell+1)
+		line("%s:%d: %s, in the %s of cell %d", file, f.Line, f.Name, f.Where, f.Cell+1)
 	}
 	for _, d := range s.Dropped {
-		printf("%s:%d: %s of cell %d taken out whole\n", file, d.Line, printable(d.Mime), d.Cell+1)
+		line("%s:%d: %s of cell %d taken out whole", file, d.Line, printable(d.Mime), d.Cell+1)
 	}
 }
+
+// printLine writes a line to stdout.
+func (a *app) printLine(format string, args ...any) { a.printf(format+"\n", args...) }
 
 // stripProgress says which of many files is being looked at, on a terminal.
 func (a *app) stripProgress(i, n int, file string) {

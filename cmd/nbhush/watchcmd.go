@@ -50,7 +50,7 @@ func runWatch(ctx context.Context, a *app, o watchOptions) error {
 		Poll:     o.poll,
 		OnReady:  func() { a.say("watching; Ctrl-C ends it") },
 		OnStrip: func(path string, r nbstrip.Result) {
-			a.printStripped(a.printf, stripped{File: path, Findings: r.Findings, Dropped: r.Dropped})
+			printStripped(a.printLine, stripped{File: path, Findings: r.Findings, Dropped: r.Dropped})
 		},
 		OnError: func(_ string, err error) { a.fail(err) },
 	})

@@ -12,18 +12,15 @@ import (
 	"strings"
 )
 
-// settings are what git needs to know, in the order of the file: the value, with
-// the program at %s, and every value that an older release wrote and that an
-// upgrade therefore replaces without a word.
-var settings = []struct {
-	key, value string
-	old        []string
-}{
-	{key: "process", value: "%s git process"},
-	{key: "clean", value: "%s git clean %%f"}, // git before 2.11
-	{key: "smudge", value: "%s git smudge %%f"},
+// settings are what git needs to know, in the order of the file, with the
+// program at %s. They stand in a block that an upgrade replaces whole, so what
+// an older release wrote needs no listing.
+var settings = []struct{ key, value string }{
+	{"process", "%s git process"},
+	{"clean", "%s git clean %%f"}, // git before 2.11
+	{"smudge", "%s git smudge %%f"},
 	// Without it, a filter that fails stores the notebook as it is.
-	{key: "required", value: "true"},
+	{"required", "true"},
 }
 
 // attributes is the line that sends notebooks through the filter. It sets
@@ -141,7 +138,7 @@ func findGlobal(ctx context.Context, o Options) (places, error) {
 	}
 	if file := o.Getenv("GIT_CONFIG_GLOBAL"); file != "" {
 		if file == os.DevNull {
-			return places{}, hinted{"git reads no global configuration: GIT_CONFIG_GLOBAL is " + file, "unset GIT_CONFIG_GLOBAL and try again"}
+			return places{}, hinted{"git reads no global configuration: GIT_CONFIG_GLOBAL is " + file, "unset GIT_CONFIG_GLOBAL and try again", nil}
 		}
 		p.config = []string{file}
 	}
@@ -152,7 +149,7 @@ func findGlobal(ctx context.Context, o Options) (places, error) {
 			continue
 		}
 		if !filepath.IsAbs(file) {
-			return places{}, hinted{fmt.Sprintf("core.attributesFile is %q, which is another file in every folder", file), "git config --global core.attributesFile " + p.attributes[0]}
+			return places{}, hinted{fmt.Sprintf("core.attributesFile is %q, which is another file in every folder", file), "git config --global core.attributesFile " + shellQuote(p.attributes[0]), err}
 		}
 		p.attributes = append([]string{file}, p.attributes...)
 		break
@@ -163,21 +160,25 @@ func findGlobal(ctx context.Context, o Options) (places, error) {
 // notWorkTree says why there is no work tree, as far as the user can do something about it.
 func notWorkTree(ctx context.Context, dir string, err error) error {
 	if bare, bareErr := git(ctx, dir, "rev-parse", "--is-bare-repository"); bareErr == nil && bare == "true" {
-		return hinted{dir + " is a bare repository: nothing is added there", "run it in a clone, or for this user: nbhush git install --global"}
+		return hinted{dir + " is a bare repository: nothing is added there", "run it in a clone, or for this user: nbhush git install --global", err}
 	}
 	if strings.Contains(err.Error(), "dubious ownership") {
-		return hinted{"git does not trust " + dir + ": it belongs to another user", "git config --global --add safe.directory " + shellQuote(dir)}
+		return hinted{"git does not trust " + dir + ": it belongs to another user", "git config --global --add safe.directory " + shellQuote(dir), err}
 	}
 	if errors.Is(err, exec.ErrNotFound) {
 		return err
 	}
-	return hinted{dir + " is in no git repository", "run it in one, or for this user: nbhush git install --global"}
+	return hinted{dir + " is in no git repository", "run it in one, or for this user: nbhush git install --global", err}
 }
 
-// hinted is an error with what mends it.
-type hinted struct{ message, hint string }
+// hinted is an error with what mends it; cause may be nil.
+type hinted struct {
+	message, hint string
+	cause         error
+}
 
 func (e hinted) Error() string { return e.message }
+func (e hinted) Unwrap() error { return e.cause }
 
 // Hint returns the next command.
 func (e hinted) Hint() string { return e.hint }
@@ -190,7 +191,7 @@ func git(ctx context.Context, dir string, args ...string) (string, error) {
 	cmd.Stderr = &words
 	out, err := cmd.Output()
 	if errors.Is(err, exec.ErrNotFound) {
-		return "", hinted2{hinted{"git is not installed", "install git and try again"}, err}
+		return "", hinted{"git is not installed", "install git and try again", err}
 	}
 	if err != nil {
 		return "", fmt.Errorf("git %s: %w: %s", args[0], err, strings.TrimSpace(words.String()))
@@ -201,14 +202,6 @@ func git(ctx context.Context, dir string, args ...string) (string, error) {
 	}
 	return strings.TrimSuffix(string(out), eol), nil
 }
-
-// hinted2 is hinted with a cause.
-type hinted2 struct {
-	hinted
-	cause error
-}
-
-func (e hinted2) Unwrap() error { return e.cause }
 
 func exists(path string) bool {
 	_, err := os.Stat(path)

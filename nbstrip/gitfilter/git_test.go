@@ -571,6 +571,19 @@ func TestOtherFilters(t *testing.T) {
 	}
 }
 
+func TestNotRequired(t *testing.T) {
+	w := newWorld(t)
+	w.install(false)
+	w.git("config", "filter.nbhush.required", "false")
+	if s, err := Inspect(t.Context(), w.options(false)); err != nil || !s.Works || len(s.Problems) != 1 || !strings.Contains(s.Problems[0], "required") {
+		t.Errorf("status: %+v, %v", s, err)
+	}
+	w.install(false)
+	if s, err := Inspect(t.Context(), w.options(false)); err != nil || len(s.Problems) > 0 {
+		t.Errorf("status: %+v, %v", s, err)
+	}
+}
+
 func TestNoWorkTree(t *testing.T) {
 	for _, c := range []struct {
 		name, want string

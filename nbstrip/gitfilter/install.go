@@ -56,7 +56,7 @@ func checkOthers(p places) error {
 		if other.Attribute == "filter" && other.Value != "nbhush" {
 			return hinted{
 				fmt.Sprintf("%s: line %d sends notebooks through the filter %q; git runs one filter only", other.File, other.Line, other.Value),
-				"take that line out, or let nbhush go before it with --force",
+				"take that line out, or let nbhush go before it with --force", nil,
 			}
 		}
 	}
@@ -112,7 +112,7 @@ func edit(path string, change func(old []byte, fresh note) ([]byte, note, error)
 	}
 	out, undo, err := change(old, fresh)
 	if err != nil {
-		return false, hinted{fmt.Sprintf("%s: %v", path, err), "take the lines of nbhush out in an editor, then try again"}
+		return false, hinted{fmt.Sprintf("%s: %v", path, err), "take the lines of nbhush out in an editor, then try again", err}
 	}
 	if bytes.Equal(old, out) {
 		return false, nil
@@ -144,7 +144,7 @@ func edit(path string, change func(old []byte, fresh note) ([]byte, note, error)
 		return true, nil
 	}
 	if err := savefile.Write(path, out, 0o644); err != nil {
-		return false, hinted2{hinted{fmt.Sprintf("write %s: %v", path, err), "make the file writable, or add the lines where it is generated from"}, err}
+		return false, hinted{fmt.Sprintf("write %s: %v", path, err), "make the file writable, or add the lines where it is generated from", err}
 	}
 	return true, nil
 }
@@ -170,7 +170,7 @@ func lock(path string) (unlock func(), err error) {
 	name := path + ".lock"
 	f, err := os.OpenFile(name, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
 	if errors.Is(err, fs.ErrExist) {
-		return nil, hinted{path + " is being written by another program", "try again; if no git command runs, remove " + name}
+		return nil, hinted{path + " is being written by another program", "try again; if no git command runs, remove " + name, err}
 	}
 	if err != nil {
 		return nil, err

@@ -35,8 +35,9 @@ func stored(ctx context.Context, path string, content []byte) bool {
 	if err != nil {
 		return false
 	}
+	ids := []string{blobID(sha1.New(), content), blobID(sha256.New(), content)}
 	for line := range bytes.Lines(out) {
-		if id := string(bytes.TrimSpace(line)); slices.Contains([]string{blobID(sha1.New(), content), blobID(sha256.New(), content)}, id) {
+		if slices.Contains(ids, string(bytes.TrimSpace(line))) {
 			return true
 		}
 	}

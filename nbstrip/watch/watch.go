@@ -22,7 +22,8 @@ import (
 type Options struct {
 	Dirs   []string // watched with everything below them
 	Finder match.Finder
-	// Debounce is how long a file must rest before it is looked at; 0 means 300 ms.
+	// Debounce is how long a file must rest before it is looked at; 0 means 300 ms, and
+	// more than 30 s means 30 s.
 	Debounce time.Duration
 	// Existing makes Watch look at all notebooks that are there at the start.
 	Existing bool
@@ -55,6 +56,7 @@ func Watch(ctx context.Context, o Options) error {
 	if o.Debounce <= 0 {
 		o.Debounce = defaultDebounce
 	}
+	o.Debounce = min(o.Debounce, maxWait)
 	w := &watcher{Options: o, pending: map[string]job{}, seen: map[string]fs.FileInfo{}}
 	for _, dir := range o.Dirs {
 		real, err := filepath.EvalSymlinks(dir)
