@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"context"
 	"errors"
 	"log/slog"
 	"strings"
@@ -101,6 +102,7 @@ func (a *agent) resolve(w asker, s scope, name secret.Name) (secret.Value, error
 	entry.Reason = d.Reason
 	if !d.Allow {
 		entry.Verdict = audit.Denied
+		entry.Name, entry.Reason = a.harmless(name, d.Reason)
 		if err := a.note(entry); err != nil {
 			return secret.Value{}, err
 		}
@@ -109,13 +111,29 @@ func (a *agent) resolve(w asker, s scope, name secret.Name) (secret.Value, error
 	value, err := a.values.get(name)
 	entry.Verdict = audit.Allowed
 	if err != nil {
-		entry.Verdict, entry.Reason = audit.Failed, err.Error()
+		entry.Verdict = audit.Failed
+		entry.Name, entry.Reason = a.harmless(name, err.Error())
 	}
 	if noted := a.note(entry); noted != nil {
 		value.Wipe()
 		return secret.Value{}, noted
 	}
 	return value, err
+}
+
+// harmless returns what the audit log may say of a request that was not granted:
+// people paste a value where its name belongs.
+func (a *agent) harmless(name secret.Name, reason string) (secret.Name, string) {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	found, err := a.values.Find(ctx, []byte(string(name)+"\n"+reason))
+	switch {
+	case err != nil:
+		return "", "the name was not checked for values: " + err.Error()
+	case len(found.Spans) > 0:
+		return "", "a value was asked for as if it were a name"
+	}
+	return name, reason
 }
 
 // resolveAll is resolve for several names: all or an error. It looks for what

@@ -619,6 +619,10 @@ func TestAuditHoldsNoValue(t *testing.T) {
 	}
 	_, err := hook.Value(t.Context(), "UNLISTED")
 	wantCode(t, "get", err, api.CodeDenied)
+	_, err = hook.Value(t.Context(), secret.Name(value)) // pasted where the name belongs
+	wantCode(t, "get", err, api.CodeDenied)
+	_, err = w.session().Value(t.Context(), secret.Name(value))
+	wantCode(t, "get", err, api.CodeNotFound)
 	src, err := os.ReadFile(w.home.Audit())
 	if err != nil {
 		t.Fatal(err)
