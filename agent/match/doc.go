@@ -32,6 +32,9 @@
 //   - 1/2 in words of a passphrase and the signs between them, and less in
 //     letters beyond ASCII.
 //
+// What a value repeats over more than 256 bytes is left out of its forms; its
+// first repeats are found at each of the others.
+//
 // Pieces that overlap make one span, which the longest of them names. A base64
 // span includes the characters at its ends that hold only some bits of the
 // value. Placeholders of the set's own names are never part of a piece, so

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/base64"
 	"fmt"
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -55,7 +56,8 @@ type encoder struct {
 	most int
 }
 
-// textEncoders are the encodings that leave most of a value legible. The first is the value itself.
+// textEncoders are the encodings that leave most of a value legible, and the
+// value itself. Two encoders in a row are an encoding of an encoding.
 var textEncoders = [][]encoder{
 	{{encodeRaw, 1}},
 	{jsonEncoder(false, false)}, {jsonEncoder(false, true)}, {jsonEncoder(true, false)}, {jsonEncoder(true, true)},
@@ -85,14 +87,10 @@ func formsOf(value []byte, heft []uint8) []form {
 	defer room.wipe()
 	add := func(f form) {
 		f.trimLines()
-		if f.core() < MinLen {
+		known := slices.ContainsFunc(fs, func(g form) bool { return g.edge == f.edge && bytes.Equal(g.text, f.text) })
+		if known || f.core() < MinLen {
+			clear(f.text)
 			return
-		}
-		for i := range fs {
-			if fs[i].edge == f.edge && bytes.Equal(fs[i].text, f.text) {
-				clear(f.text)
-				return
-			}
 		}
 		dropRuns(f.text, f.heft)
 		fs = append(fs, f)

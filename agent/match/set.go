@@ -61,7 +61,7 @@ func New(known []Known) *Set {
 		values = append(values, v[:min(len(v), maxLen)])
 		b.set.names = append(b.set.names, string(k.Name))
 	}
-	shared := countShared(values)
+	shared := b.countShared(values)
 	for i, v := range values {
 		b.addValue(uint32(i), v, shared)
 	}
@@ -96,15 +96,21 @@ type builder struct {
 	silent []uint32 // places of windows that are in neither and not elsewhere
 }
 
-// countShared counts in how many of values 8 bytes stand.
-func countShared(values [][]byte) counter {
+// countShared counts in how many different values 8 bytes stand.
+func (b *builder) countShared(values [][]byte) counter {
 	total := 0
 	for _, v := range values {
 		total += len(v)
 	}
 	shared := newCounter(total)
+	seen := make(map[uint64]bool) // hashes of values
 	var slots []uint32
 	for _, v := range values {
+		h := maphash.Bytes(b.seed, v)
+		if seen[h] {
+			continue
+		}
+		seen[h] = true
 		slots = slots[:0]
 		for i := 0; i+8 <= len(v); i++ {
 			slots = append(slots, shared.slot(load64(v[i:])))

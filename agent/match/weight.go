@@ -15,17 +15,17 @@ const (
 	// MinLen is the length, in bytes, of the shortest value that can be matched.
 	MinLen = 8
 
-	minPiece  = 12             // bytes of the shortest fragment
-	minHeft   = 2 * minPiece   // halves that a fragment weighs at least
-	maxLen    = 64 << 10       // bytes of a value that are looked at
-	fewHeft   = 2 * MinLen / 2 // halves under which a value is well-known text
-	runLen    = 6              // shortest run of one byte, or of consecutive ones, that weighs nothing
-	phraseLen = 14             // shortest row of words that is no accident
-	longWord  = 16             // longest plain word
-	wordLen   = 4              // shortest English word
-	sharedMax = 16             // values that may share 8 bytes before these count as boilerplate
-	splitLen  = 256            // shortest run of such bytes that is left out
-	repeatMax = 8              // times that 8 bytes may stand in one value before the next ones weigh nothing
+	minPiece  = 12           // bytes of the shortest fragment
+	minHeft   = 2 * minPiece // halves that a fragment weighs at least
+	maxLen    = 64 << 10     // bytes of a value that are looked at
+	fewHeft   = MinLen       // halves under which a value is well-known text
+	runLen    = 6            // shortest run of one byte, or of consecutive ones, that weighs nothing
+	phraseLen = 14           // shortest row of words that is no accident
+	longWord  = 16           // longest plain word
+	wordLen   = 4            // shortest English word
+	sharedMax = 16           // values that may share 8 bytes before these count as boilerplate
+	splitLen  = 256          // shortest run of such bytes that is left out
+	repeatMax = 8            // times that 8 bytes may stand in one value before the next ones weigh nothing
 )
 
 // Weakness returns why v cannot be matched, or not all of it, in words that
@@ -67,8 +67,8 @@ func unmatchable(b []byte) string {
 	return ""
 }
 
-// isCommon reports whether b is a word of the list of common values, with or without digits
-// and signs around it.
+// isCommon reports whether b is in the list of common values, with or without
+// digits and signs around it.
 func isCommon(b []byte) bool {
 	core := bytes.TrimFunc(b, func(r rune) bool { return r < utf8.RuneSelf && !isLetter(byte(r)) })
 	for _, c := range commonValues {

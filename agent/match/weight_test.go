@@ -129,4 +129,11 @@ func TestSharedByManyValues(t *testing.T) {
 	if got := find(t, s, known[5].Value.Reveal()).Spans; len(got) != 1 || got[0].Start != 0 {
 		t.Errorf("a whole value: %v", got)
 	}
+	var same []Known
+	for range 3 * sharedMax {
+		same = append(same, known[0])
+	}
+	if got := find(t, New(same), []byte(" "+prefix+" ")).Spans; len(got) != 1 {
+		t.Errorf("one value under many names: %v", got)
+	}
 }
