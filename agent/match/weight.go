@@ -29,7 +29,7 @@ const (
 )
 
 // Weakness returns why v cannot be matched, or not all of it, in words that
-// follow "the value is", or "" if it can.
+// follow "its value is", or "" if it can.
 func Weakness(v secret.Value) string {
 	if why := unmatchable(v.Reveal()); why != "" {
 		return why
