@@ -10,6 +10,7 @@ import (
 	"runtime"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/nbhush/nbhush/agent/secret"
 )
@@ -80,6 +81,55 @@ func BenchmarkFind(b *testing.B) {
 			sha256.Sum256(text)
 		}
 	})
+}
+
+// BenchmarkBudget reports the rows of the budget table that .ci/bench prints.
+func BenchmarkBudget(b *testing.B) {
+	text := benchText(b)
+	for _, set := range []struct {
+		name  string
+		known []Known
+	}{{"1,000_API_keys_in_all_encodings", apiKeys(1000)}, {"1,000_values_of_all_kinds,_75_of_them_PEM_or_JSON", realistic(5, 1000)}} {
+		s := New(set.known)
+		b.Run("matching,_"+set.name, func(b *testing.B) {
+			for range b.N {
+				ours := throughput(text, func() { mustFind(b, s, text) })
+				b.ReportMetric(ours, "got-MB/s")
+				b.ReportMetric(1000, "floor")
+				b.ReportMetric(throughput(text, func() { sha256.Sum256(text) }), "MB/s-SHA-256")
+			}
+		})
+	}
+	s := New(realistic(5, 200))
+	b.Run("matching_100_bytes,_200_values", func(b *testing.B) {
+		for range b.N {
+			line := text[:100]
+			mb := throughput(line, func() {
+				for range 1000 {
+					mustFind(b, s, line)
+				}
+			}) * 1000
+			b.ReportMetric(100/mb, "got-µs")
+			b.ReportMetric(1, "budget")
+		}
+	})
+}
+
+func mustFind(b *testing.B, s *Set, text []byte) {
+	if _, err := s.Find(context.Background(), text); err != nil {
+		b.Fatal(err)
+	}
+}
+
+// throughput returns in MB/s the fastest of fifteen runs of f over text.
+func throughput(text []byte, f func()) float64 {
+	best := time.Hour
+	for range 15 {
+		start := time.Now()
+		f()
+		best = min(best, time.Since(start))
+	}
+	return float64(len(text)) / 1e6 / best.Seconds()
 }
 
 func BenchmarkFindSmall(b *testing.B) {
