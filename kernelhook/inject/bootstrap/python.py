@@ -9,18 +9,17 @@
 The value comes from the agent each time; nothing is kept here.
 """
 
-import atexit
 import json
 import os
+import socket
 import threading
+import time
 
 __all__ = ["Denied", "Error", "Secret", "env", "get", "names"]
 
 _endpoint = os.environ.get("NBHUSH_ENDPOINT", "")
 _token = os.environ.get("NBHUSH_TOKEN", "").encode()
-_local = threading.local()  # socket and the process that opened it
-_context = (0, None)  # process and its zmq.Context
-_lock = threading.Lock()
+_local = threading.local()  # connection and the process that opened it
 
 
 class Error(Exception):
@@ -84,16 +83,17 @@ def _ask(request, timeout):
     """Send one request and return the frames of its answer."""
     if not _endpoint:
         raise Error("this kernel was not started behind nbhush", "see: nbhush jupyter status", "away") from None
-    socket = _socket()
     try:
-        socket.send_multipart([b"nbhush/1", _token] + request)
-        answer = socket.recv_multipart() if socket.poll(max(0, int(timeout * 1000))) else None
-    except BaseException:  # also an interrupt: a REQ that waits cannot be used again
-        _drop()
-        raise
-    if answer is None:
+        answer = _connection().ask([b"nbhush/1", _token] + request, timeout)
+    except (TimeoutError, socket.timeout):  # one class from Python 3.10 on
         _drop()
         raise Error("no answer within %g seconds" % timeout, "see: nbhush agent status", "away") from None
+    except OSError as why:
+        _drop()
+        raise Error("the hook of this kernel does not answer: %s" % why, "restart the kernel", "away") from None
+    except BaseException:  # an interrupt: what comes next would be the answer to this request
+        _drop()
+        raise
     if answer[0] == b"ok":
         return answer[1:]
     e = json.loads(answer[1])
@@ -101,40 +101,89 @@ def _ask(request, timeout):
     raise kind(e.get("message", "unknown error"), e.get("hint", ""), e.get("code", "")) from None
 
 
-def _socket():
-    """Return the open socket of this thread of this process."""
-    pid, socket = getattr(_local, "socket", (0, None))
-    if pid == os.getpid() and not socket.closed:
-        return socket
-    import zmq
+class _Req:
+    """A REQ socket: ZMTP 3.0 with NULL, RFC 23 and RFC 28 of zeromq.
 
-    socket = _process_context(zmq).socket(zmq.REQ)
-    socket.linger = 0
-    socket.connect(_endpoint)
-    _local.socket = (os.getpid(), socket)
-    return socket
+    pyzmq would do the same by way of a thread of libzmq's and take several times
+    as long; and not every kernel that runs Python has pyzmq.
+    """
+
+    GREETING = b"\xff\0\0\0\0\0\0\0\1\x7f\3\0NULL".ljust(64, b"\0")
+    READY = b"\4\x19\5READY\x0bSocket-Type\0\0\0\3REQ"
+    MORE, LONG, COMMAND = 1, 2, 4
+
+    def __init__(self, endpoint):
+        scheme, _, address = endpoint.partition("://")
+        if scheme == "ipc":
+            self.socket = socket.socket(socket.AF_UNIX)
+        else:
+            self.socket = socket.socket()
+            host, _, port = address.rpartition(":")
+            address = (host, int(port))
+        self.buffer = b""
+        try:
+            self.socket.settimeout(10)
+            self.socket.connect(address)
+            self.socket.sendall(self.GREETING + self.READY)
+            if self.take(64)[:10:9] != b"\xff\x7f" or not self.frame()[0] & self.COMMAND:
+                raise OSError("not a ZeroMQ endpoint")
+        except BaseException:
+            self.socket.close()
+            raise
+
+    def ask(self, frames, timeout):
+        last = len(frames) - 1
+        message = b"\1\0" + b"".join(self.encode(f, self.MORE if i < last else 0) for i, f in enumerate(frames))
+        deadline = time.monotonic() + timeout
+        self.socket.settimeout(max(timeout, 0.001))
+        self.socket.sendall(message)
+        answer, more = [], True
+        while more:
+            flags, body = self.frame(deadline)
+            if not flags & self.COMMAND:
+                answer.append(body)
+                more = flags & self.MORE
+        return answer[1:]  # less the empty frame that a REP repeats
+
+    def encode(self, body, flags):
+        if len(body) < 256:
+            return bytes((flags, len(body))) + body
+        return bytes((flags | self.LONG,)) + len(body).to_bytes(8, "big") + body
+
+    def frame(self, deadline=None):
+        flags = self.take(1, deadline)[0]
+        size = int.from_bytes(self.take(8 if flags & self.LONG else 1, deadline), "big")
+        return flags, self.take(size, deadline)
+
+    def take(self, n, deadline=None):
+        while len(self.buffer) < n:
+            if deadline is not None:
+                left = deadline - time.monotonic()
+                if left <= 0:
+                    raise TimeoutError
+                self.socket.settimeout(left)
+            got = self.socket.recv(65536)
+            if not got:
+                raise ConnectionError("it closed the connection")
+            self.buffer += got
+        taken, self.buffer = self.buffer[:n], self.buffer[n:]
+        return taken
 
 
-def _process_context(zmq):
-    """Return a context that belongs to this process: after a fork, a new one."""
-    global _context
-    with _lock:
-        if _context[0] != os.getpid():
-            _context = (os.getpid(), zmq.Context())
-            atexit.register(_end, os.getpid(), _context[1])
-        return _context[1]
-
-
-def _end(pid, context):
-    if pid == os.getpid():
-        context.destroy(linger=0)
+def _connection():
+    """Return the open connection of this thread of this process."""
+    pid, connection = getattr(_local, "connection", (0, None))
+    if pid != os.getpid():  # after a fork the parent's connection is not ours
+        connection = _Req(_endpoint)
+        _local.connection = (os.getpid(), connection)
+    return connection
 
 
 def _drop():
-    _, socket = getattr(_local, "socket", (0, None))
-    if socket is not None:
-        socket.close(0)
-    _local.socket = (0, None)
+    pid, connection = getattr(_local, "connection", (0, None))
+    if pid == os.getpid():
+        connection.socket.close()
+        _local.connection = (0, None)
 
 
 def _hush(line):
@@ -146,12 +195,3 @@ def _hush(line):
     for name, value in zip(names, values):
         os.environ[name] = value
         get_ipython().user_ns[name] = value
-
-
-def _after_fork():
-    global _lock
-    _lock = threading.Lock()  # another thread may have held it
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork)
