@@ -215,19 +215,27 @@ func TestLocked(t *testing.T) {
 		{name: "add unchanged", git: []string{"add", "plain.ipynb"}},
 		{name: "add", git: []string{"add", "leaky.ipynb"}, refused: true},
 		{name: "add all", git: []string{"add", "."}, refused: true},
-		{name: "add new", git: []string{"add", "new.ipynb"}, refused: true,
-			before: func(w *world) { w.write("new.ipynb", notebook("x")) }},
+		{
+			name: "add new", git: []string{"add", "new.ipynb"}, refused: true,
+			before: func(w *world) { w.write("new.ipynb", notebook("x")) },
+		},
 		{name: "add -p", git: []string{"add", "-p"}, refused: true},
 		{name: "commit -a", git: []string{"commit", "-q", "-a", "-m", "x"}, refused: true},
-		{name: "commit of the index", git: []string{"commit", "-q", "-m", "x"},
-			before: func(w *world) { w.write("t.txt", "x"); w.git("add", "t.txt") }},
+		{
+			name: "commit of the index", git: []string{"commit", "-q", "-m", "x"},
+			before: func(w *world) { w.write("t.txt", "x"); w.git("add", "t.txt") },
+		},
 		{name: "stash", git: []string{"stash"}, refused: true},
 		{name: "merge", git: []string{"merge", "-q", "side"}, refused: true},
-		{name: "merge, clean notebooks", git: []string{"merge", "-q", "side"},
-			before: func(w *world) { w.git("checkout", "--", "leaky.ipynb"); w.touch("leaky.ipynb") }},
+		{
+			name: "merge, clean notebooks", git: []string{"merge", "-q", "side"},
+			before: func(w *world) { w.git("checkout", "--", "leaky.ipynb"); w.touch("leaky.ipynb") },
+		},
 		{name: "rebase", git: []string{"rebase", "-q", "side"}, refused: true},
-		{name: "rebase, clean notebooks", git: []string{"rebase", "-q", "side"},
-			before: func(w *world) { w.git("checkout", "--", "leaky.ipynb"); w.touch("leaky.ipynb") }},
+		{
+			name: "rebase, clean notebooks", git: []string{"rebase", "-q", "side"},
+			before: func(w *world) { w.git("checkout", "--", "leaky.ipynb"); w.touch("leaky.ipynb") },
+		},
 		{name: "hash-object", git: []string{"hash-object", "-w", "leaky.ipynb"}, refused: true},
 	} {
 		t.Run(c.name, func(t *testing.T) {

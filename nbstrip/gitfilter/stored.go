@@ -35,7 +35,7 @@ func stored(ctx context.Context, path string, content []byte) bool {
 	if err != nil {
 		return false
 	}
-	ids := []string{blobID(sha1.New(), content), blobID(sha256.New(), content)}
+	ids := []string{blobID(sha1.New(), content), blobID(sha256.New(), content)} //nolint:gosec // as git does
 	for line := range bytes.Lines(out) {
 		if slices.Contains(ids, string(bytes.TrimSpace(line))) {
 			return true

@@ -229,12 +229,13 @@ func (w *watcher) enter(dir string) error {
 	if w.notify == nil {
 		return nil
 	}
-	err := w.notify.Add(dir)
-	switch limit := limitError(err); {
+	err := limitError(w.notify.Add(dir))
+	var limit *LimitError
+	switch {
 	case err == nil, errors.Is(err, fs.ErrNotExist):
 		return nil
-	case limit != err:
-		return limit
+	case errors.As(err, &limit):
+		return err
 	}
 	w.fail(dir, err)
 	return nil
