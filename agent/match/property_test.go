@@ -246,9 +246,9 @@ func values(s *Set) []string {
 }
 
 func TestProperties(t *testing.T) {
-	n := 150
+	n := 60
 	if testing.Short() {
-		n = 30
+		n = 20
 	}
 	for seed := range n {
 		r := rand.New(rand.NewPCG(uint64(seed), 1))
