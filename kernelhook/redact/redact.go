@@ -101,7 +101,7 @@ func (d *document) readJSON(frame int, src []byte) {
 	if err == nil {
 		return
 	}
-	// No JSON that can be read, such as one with NaN: search it as it is.
+	// No JSON: search it as it is.
 	d.pieces = append(d.pieces[:first], &textPiece{piece: piece{raw: src}, frame: frame, whole: true})
 	d.text = nil
 }
@@ -272,7 +272,7 @@ func (c *changes) dropFromObject(d *document) {
 	}
 	c.drops = rest
 	list, err := members(d.source(frame), object)
-	if err != nil { // cannot be: it was read before. Say nothing rather than a value.
+	if err != nil { // a strict reader does not take it: say nothing rather than a value
 		c.add(frame, edit{end: len(d.source(frame)), text: []byte("{}")})
 		return
 	}

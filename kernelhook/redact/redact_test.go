@@ -14,6 +14,8 @@ import (
 	"testing"
 	"testing/synctest"
 
+	"github.com/go-json-experiment/json/jsontext"
+
 	"github.com/nbhush/nbhush/agent/match"
 	"github.com/nbhush/nbhush/agent/secret"
 	"github.com/nbhush/nbhush/kernelhook/wire"
@@ -86,7 +88,8 @@ func TestMessage(t *testing.T) {
 		{"image last", "display_data", `{"data":{"text/plain":"<Figure>" , "image/png":"` + b64 + `" }}`, `{"data":{"text/plain":"<Figure>\n` + dropped + `" }}`},
 		{"two images", "display_data", `{"data":{"image/png":"` + b64 + `","image/jpeg":"` + b64 + `"}}`, `{"data":{"text/plain":"` + dropped + `"}}`},
 		{"three images around text", "display_data", `{"data":{"image/png":"` + b64 + `","text/plain":"x","image/jpeg":"` + b64 + `","image/gif":"` + b64 + `"}}`, `{"data":{"text/plain":"x\n` + dropped + `"}}`},
-		{"not json", "display_data", `{"data":{"text/plain":"` + v + `"},"x":NaN}`, `{"data":{"text/plain":"` + p + `"},"x":NaN}`},
+		{"NaN", "display_data", `{"data":{"text/plain":"` + v + `"},"x":NaN}`, `{"data":{"text/plain":"` + p + `"},"x":NaN}`},
+		{"not json", "display_data", `{"data":{"text/plain":"` + v + `"}`, `{"data":{"text/plain":"` + p + `"}`},
 		{"unknown type", "from_the_future", `{"a":["` + v + `"]}`, `{"a":["` + p + `"]}`},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -154,6 +157,7 @@ func TestWithheld(t *testing.T) {
 		r.message("display_data", "p", `{"data":{"image/png":"`+b64+`","text/plain":"`+v+`"}}`),
 		r.message("comm_msg", "p", `{"comm_id":"c","data":{"`+v+`":"`+v+`"}}`, []byte(v)),
 		r.message("display_data", "p", `{"data":{"text/plain":"`+v+`"},"x":NaN}`),
+		r.message("display_data", "p", `{"data":{"text/plain":"`+v+`"}`),
 	} {
 		got := r.Message(context.Background(), m)
 		all := string(bytes.Join(got.Frames, nil))
@@ -378,6 +382,72 @@ func FuzzUnescape(f *testing.F) {
 		var want string
 		if json.Unmarshal([]byte(`"`+string(raw)+`"`), &want) == nil && bytes.Equal(raw, bytes.ToValidUTF8(raw, nil)) && want != string(whole) {
 			t.Errorf("got %q, want %q", whole, want)
+		}
+	})
+}
+
+// leavesByLibrary does with a JSON library what leaves does.
+func leavesByLibrary(b []byte, visit func(leaf)) error {
+	dec := jsontext.NewDecoder(bytes.NewBuffer(b), jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
+	type level struct {
+		open, member int
+		key          []byte
+	}
+	stack := []level{{open: -1}}
+	for {
+		switch dec.PeekKind() {
+		case '"':
+			v, err := dec.ReadValue()
+			if err != nil {
+				return err
+			}
+			end := int(dec.InputOffset())
+			start := end - len(v)
+			depth := dec.StackDepth()
+			kind, n := dec.StackIndex(depth)
+			l := leaf{start: start + 1, end: end - 1, depth: depth, object: -1}
+			top := &stack[depth]
+			switch {
+			case kind == '{' && n%2 == 1:
+				l.name = true
+				top.key, top.member = v[1:len(v)-1], start
+			case kind == '{':
+				l.key, l.object, l.member = string(top.key), top.open, top.member
+			}
+			visit(l)
+		case 0:
+			if _, err := dec.ReadToken(); len(bytes.TrimLeft(b[dec.InputOffset():], " \t\r\n")) > 0 {
+				return err
+			}
+			return nil
+		default:
+			if _, err := dec.ReadToken(); err != nil {
+				return err
+			}
+			if depth := dec.StackDepth(); depth >= len(stack) {
+				stack = append(stack, level{open: int(dec.InputOffset()) - 1})
+			} else if depth < len(stack)-1 {
+				stack = stack[:depth+1]
+			}
+		}
+	}
+}
+
+// FuzzLeaves holds that the strings of valid JSON are found where a library finds them.
+func FuzzLeaves(f *testing.F) {
+	f.Add([]byte(`{"a":["b",{"c\\\"":"d","e":{}},[[]],"f"],"g":-1.5e3,"h":null,"i":"\\"}`))
+	f.Add([]byte(`"alone"`))
+	f.Add([]byte(` [ "x" , true ] `))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		if !json.Valid(b) {
+			_ = leaves(b, func(leaf) {}) // ends, without a panic
+			return
+		}
+		var got, want []leaf
+		err1 := leaves(b, func(l leaf) { got = append(got, l) })
+		err2 := leavesByLibrary(b, func(l leaf) { want = append(want, l) })
+		if err1 != nil || err2 != nil || !slices.Equal(got, want) {
+			t.Errorf("%q: got %+v, %v, want %+v, %v", b, got, err1, want, err2)
 		}
 	})
 }

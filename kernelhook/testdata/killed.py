@@ -28,7 +28,7 @@ km.shutdown_kernel()
 code = "from harness import *; km = start(); kc = client(km); print(km.provisioner.process.pid, run(kc, 'import os; os.getpid()').of('execute_result')[0]['data']['text/plain'], flush=True); os._exit(9)"
 import subprocess
 
-out = subprocess.run([sys.executable, "-c", code], env={**os.environ, "PYTHONPATH": os.path.dirname(os.path.abspath(__file__))}, capture_output=True, text=True).stdout.split()
+out = subprocess.run([sys.executable, "-c", code], env={**os.environ, "PYTHONPATH": os.pathsep.join([os.path.dirname(os.path.abspath(__file__)), os.environ.get("PYTHONPATH", "")])}, capture_output=True, text=True).stdout.split()
 left = [psutil.Process(int(pid)) for pid in out if psutil.pid_exists(int(pid))]
 gone, alive = psutil.wait_procs(left, timeout=LIMIT)
 tell(pids=len(out), alive=len(alive))
