@@ -5,7 +5,7 @@
 //	            │          │                             │  NAME=value, NBHUSH_ENDPOINT, NBHUSH_TOKEN
 //	  connection file      │   a connection file of its own: same key, ipc in a 0700 directory
 //	            │          │                             │
-//	clients ────┴── proxy.Front ── proxy ── redact ──────┤  five channels
+//	clients ────┴── proxy ────────── redact ─────────────┤  five channels
 //	server's log <──────── redact.Copy ──────────────────┤  stdout, stderr
 //	                       inject.Server <── get(NAME) ──┘
 //	                            │

@@ -1,7 +1,7 @@
 // Package proxy stands between a kernel and its clients, on the five channels
 // of Jupyter.
 //
-//	clients                       Front                     Back            kernel
+//	clients                       front                     back            kernel
 //	DEALER ── shell   ──> Router ── gate ──────────────── Dealer ──> ROUTER
 //	                             <────────── redact ───────        <──
 //	DEALER ── control ──> Router ──────────────────────── Dealer ──> ROUTER

@@ -88,15 +88,6 @@ func New(s *Signer, identities [][]byte, header, parent, metadata, content []byt
 // signed returns the four frames that a signature covers.
 func (m Message) signed() [][]byte { return m.Frames[m.delim+header : m.delim+buffers] }
 
-// Size returns the number of bytes in all frames.
-func (m Message) Size() int {
-	n := 0
-	for _, f := range m.Frames {
-		n += len(f)
-	}
-	return n
-}
-
 // IsFor reports whether the first identity of m is id.
 func (m Message) IsFor(id []byte) bool {
 	return m.delim > 0 && bytes.Equal(m.Frames[0], id)
