@@ -177,7 +177,7 @@ func tryAll(ctx context.Context, c *client.Client, name string) map[string]strin
 // that the test starts.
 func tempHome(t testing.TB) home.Home {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "nba") //nolint:usetesting // its path is short, as a socket's must be
+	dir, err := os.MkdirTemp("", "nba") // its path is short, as a socket's must be
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -90,10 +90,10 @@ func (k *child) finish(carried <-chan error, stop func()) (Exit, error) {
 	// Processes that the kernel left behind may hold its sockets and pipes open.
 	if carried != nil {
 		select {
-		case <-carried: // an error now is that the kernel has gone
+		case <-carried: //nolint:errcheck // an error now is that the kernel has gone
 		case <-time.After(lastMessages):
 			stop()
-			<-carried
+			<-carried //nolint:errcheck // the same
 		}
 	}
 	select {

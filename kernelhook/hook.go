@@ -70,8 +70,10 @@ func Run(ctx context.Context, o Options) (Exit, error) {
 		return Exit{}, err
 	}
 	if c.Curve != "" {
-		h.warn(&api.Error{Code: api.CodeVersion, Message: "the kernel runs without nbhush: its connection is encrypted with CURVE",
-			Mend: `set transport_encryption to "disabled" in Jupyter's configuration`})
+		h.warn(&api.Error{
+			Code: api.CodeVersion, Message: "the kernel runs without nbhush: its connection is encrypted with CURVE",
+			Mend: `set transport_encryption to "disabled" in Jupyter's configuration`,
+		})
 		return h.bare(signals)
 	}
 	return h.run(ctx, c, signals)

@@ -20,12 +20,11 @@ import (
 
 // rig is a place with an agent, in which scripts start kernels behind the hook.
 type rig struct {
-	t           *testing.T
-	run, agent  string
-	python      string
-	values      map[string]testValue
-	log         bytes.Buffer // stdout of the hooks and stderr of everything
-	environment []string
+	t          *testing.T
+	run, agent string
+	python     string
+	values     map[string]testValue
+	log        bytes.Buffer // stdout of the hooks and stderr of everything
 }
 
 // newRig makes random values: TOKEN is granted at the start, ASKED can be asked

@@ -181,7 +181,7 @@ func (l *link) Find(ctx context.Context, text []byte) (match.Result, error) {
 	if a == nil && !promised {
 		return res, nil
 	}
-	wait := make(<-chan time.Time)
+	var wait <-chan time.Time
 	if a == nil && down != nil {
 		wait = expired() // it was waited for already
 	} else {

@@ -27,12 +27,21 @@ func TestConnection(t *testing.T) {
 		want       proxy.Endpoints
 		fails      bool
 	}{
-		{"tcp", `{"ip":"127.0.0.1","transport":"tcp","shell_port":1,"control_port":2,"stdin_port":3,"iopub_port":4,"hb_port":5}`,
-			proxy.Endpoints{Shell: "tcp://127.0.0.1:1", Control: "tcp://127.0.0.1:2", Stdin: "tcp://127.0.0.1:3", IOPub: "tcp://127.0.0.1:4", Heartbeat: "tcp://127.0.0.1:5"}, false},
-		{"IPv6", `{"ip":"::1","shell_port":1}`,
-			proxy.Endpoints{Shell: "tcp://[::1]:1", Control: "tcp://[::1]:0", Stdin: "tcp://[::1]:0", IOPub: "tcp://[::1]:0", Heartbeat: "tcp://[::1]:0"}, false},
-		{"ipc", `{"ip":"/tmp/k x","transport":"ipc","shell_port":1,"control_port":2,"stdin_port":3,"iopub_port":4,"hb_port":5}`,
-			proxy.Endpoints{Shell: "ipc:///tmp/k x-1", Control: "ipc:///tmp/k x-2", Stdin: "ipc:///tmp/k x-3", IOPub: "ipc:///tmp/k x-4", Heartbeat: "ipc:///tmp/k x-5"}, false},
+		{
+			"tcp", `{"ip":"127.0.0.1","transport":"tcp","shell_port":1,"control_port":2,"stdin_port":3,"iopub_port":4,"hb_port":5}`,
+			proxy.Endpoints{Shell: "tcp://127.0.0.1:1", Control: "tcp://127.0.0.1:2", Stdin: "tcp://127.0.0.1:3", IOPub: "tcp://127.0.0.1:4", Heartbeat: "tcp://127.0.0.1:5"},
+			false,
+		},
+		{
+			"IPv6", `{"ip":"::1","shell_port":1}`,
+			proxy.Endpoints{Shell: "tcp://[::1]:1", Control: "tcp://[::1]:0", Stdin: "tcp://[::1]:0", IOPub: "tcp://[::1]:0", Heartbeat: "tcp://[::1]:0"},
+			false,
+		},
+		{
+			"ipc", `{"ip":"/tmp/k x","transport":"ipc","shell_port":1,"control_port":2,"stdin_port":3,"iopub_port":4,"hb_port":5}`,
+			proxy.Endpoints{Shell: "ipc:///tmp/k x-1", Control: "ipc:///tmp/k x-2", Stdin: "ipc:///tmp/k x-3", IOPub: "ipc:///tmp/k x-4", Heartbeat: "ipc:///tmp/k x-5"},
+			false,
+		},
 		{"another transport", `{"transport":"pgm"}`, proxy.Endpoints{}, true},
 		{"not JSON", `{"key":"k`, proxy.Endpoints{}, true},
 		{"ports that are none", `{"shell_port":"1"}`, proxy.Endpoints{}, true},

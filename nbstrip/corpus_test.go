@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"crypto/rand"
 	"encoding/base64"
+	"fmt"
+	"maps"
 	mathrand "math/rand/v2"
 	"os"
 	"path/filepath"
@@ -14,32 +16,47 @@ import (
 	"github.com/nbhush/nbhush/nbstrip/notebook"
 )
 
-// TestCorpus runs over real notebooks, which are not part of the project: the
-// folder that NBHUSH_TEST_NOTEBOOKS names.
-func TestCorpus(t *testing.T) {
+// corpus returns notebooks by name: the real ones, which are not part of the
+// project, in the folder that NBHUSH_TEST_NOTEBOOKS names, or else made-up ones
+// of many sizes.
+func corpus(t *testing.T) map[string][]byte {
+	t.Helper()
+	all := map[string][]byte{}
 	dir := os.Getenv("NBHUSH_TEST_NOTEBOOKS")
 	if dir == "" {
-		t.Skip("NBHUSH_TEST_NOTEBOOKS names no folder of notebooks")
+		for size := 1 << 10; size < 4<<20; size = size*3/2 + 7 {
+			all[fmt.Sprintf("made-up, %d bytes", size)] = generate(size)
+		}
+		return all
 	}
 	paths, err := filepath.Glob(filepath.Join(dir, "*.ipynb"))
 	if err != nil || len(paths) == 0 {
 		t.Fatalf("no notebooks in %s (%v)", dir, err)
 	}
-	random := mathrand.New(mathrand.NewPCG(3, 4))
-	planted := map[string]int{}
 	for _, path := range paths {
-		src, err := os.ReadFile(path)
-		if err != nil {
+		if all[filepath.Base(path)], err = os.ReadFile(path); err != nil {
 			t.Fatal(err)
 		}
+	}
+	return all
+}
+
+// TestCorpus leaves clean notebooks as they are, and takes a value that was
+// planted out and nothing else.
+func TestCorpus(t *testing.T) {
+	random := mathrand.New(mathrand.NewPCG(3, 4))
+	planted := map[string]int{}
+	notebooks := corpus(t)
+	for _, name := range slices.Sorted(maps.Keys(notebooks)) {
+		src := notebooks[name]
 		f := finder{"A": rand.Text() + "\"\n\\é"}
 		res, err := Strip(t.Context(), src, f, Options{})
 		if err != nil || res.Changed() || !bytes.Equal(res.Out, src) {
-			t.Errorf("%s: clean, but %v, %v", filepath.Base(path), res.Findings, err)
+			t.Errorf("%s: clean, but %v, %v", name, res.Findings, err)
 		}
 		nb, err := notebook.Scan(src)
 		if err != nil {
-			t.Errorf("%s: %v", filepath.Base(path), err)
+			t.Errorf("%s: %v", name, err)
 			continue
 		}
 		for range 2 {
@@ -47,7 +64,7 @@ func TestCorpus(t *testing.T) {
 			planted[kind]++
 		}
 	}
-	t.Logf("%d notebooks, values planted: %v", len(paths), planted)
+	t.Logf("%d notebooks, values planted: %v", len(notebooks), planted)
 }
 
 // plant puts the value of A at a random place of a random text, or across two

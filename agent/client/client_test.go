@@ -35,7 +35,7 @@ func TestMain(m *testing.M) {
 
 func tempSocket(t testing.TB) string {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "nbc") //nolint:usetesting // its path is short, as a socket's must be
+	dir, err := os.MkdirTemp("", "nbc") // its path is short, as a socket's must be
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -60,16 +60,33 @@ type encoder struct {
 // value itself. Two encoders in a row are an encoding of an encoding.
 var textEncoders = [][]encoder{
 	{{encodeRaw, 1}},
-	{jsonEncoder(false, false)}, {jsonEncoder(false, true)}, {jsonEncoder(true, false)}, {jsonEncoder(true, true)},
-	{jsonEncoder(false, false), jsonEncoder(false, false)}, {jsonEncoder(false, true), jsonEncoder(false, true)},
-	{jsonEncoder(true, false), jsonEncoder(true, false)}, {jsonEncoder(true, true), jsonEncoder(true, true)},
-	{urlEncoder("_.-~/", false, upper)}, {urlEncoder("_.-~/", false, lower)}, // Python's quote
-	{urlEncoder("_.-~", false, upper)}, {urlEncoder("_.-~", false, lower)}, // with safe=''
-	{urlEncoder("_.-~", true, upper)}, {urlEncoder("_.-~", true, lower)}, // quote_plus
-	{urlEncoder("-_.!~*'()", false, upper)}, {urlEncoder("-_.!~*'()", false, lower)}, // encodeURIComponent
-	{htmlEncoder("", "")}, {htmlEncoder("&quot;", "")}, {htmlEncoder("&quot;", "&#x27;")},
-	{htmlEncoder("&quot;", "&#39;")}, {htmlEncoder("&#34;", "&#39;")},
-	{reprEncoder(false, false)}, {reprEncoder(true, false)}, {reprEncoder(false, true)}, {reprEncoder(true, true)}, {bytesEncoder(false)}, {bytesEncoder(true)},
+	{jsonEncoder(false, false)},
+	{jsonEncoder(false, true)},
+	{jsonEncoder(true, false)},
+	{jsonEncoder(true, true)},
+	{jsonEncoder(false, false), jsonEncoder(false, false)},
+	{jsonEncoder(false, true), jsonEncoder(false, true)},
+	{jsonEncoder(true, false), jsonEncoder(true, false)},
+	{jsonEncoder(true, true), jsonEncoder(true, true)},
+	{urlEncoder("_.-~/", false, upper)},
+	{urlEncoder("_.-~/", false, lower)}, // Python's quote
+	{urlEncoder("_.-~", false, upper)},
+	{urlEncoder("_.-~", false, lower)}, // with safe=''
+	{urlEncoder("_.-~", true, upper)},
+	{urlEncoder("_.-~", true, lower)}, // quote_plus
+	{urlEncoder("-_.!~*'()", false, upper)},
+	{urlEncoder("-_.!~*'()", false, lower)}, // encodeURIComponent
+	{htmlEncoder("", "")},
+	{htmlEncoder("&quot;", "")},
+	{htmlEncoder("&quot;", "&#x27;")},
+	{htmlEncoder("&quot;", "&#39;")},
+	{htmlEncoder("&#34;", "&#39;")},
+	{reprEncoder(false, false)},
+	{reprEncoder(true, false)},
+	{reprEncoder(false, true)},
+	{reprEncoder(true, true)},
+	{bytesEncoder(false)},
+	{bytesEncoder(true)},
 }
 
 const (

@@ -2,6 +2,7 @@ package match
 
 import (
 	"context"
+	"errors"
 	"io"
 )
 
@@ -55,7 +56,7 @@ func (r *Redactor) Flush() error {
 
 // Close is Flush; later writes fail. It does not close the writer below.
 func (r *Redactor) Close() error {
-	if r.err == io.ErrClosedPipe {
+	if errors.Is(r.err, io.ErrClosedPipe) {
 		return nil
 	}
 	err := r.Flush()

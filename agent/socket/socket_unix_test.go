@@ -33,7 +33,7 @@ func TestMain(m *testing.M) {
 // dir is short: a socket's path has at most 104 bytes.
 func dir(t *testing.T) string {
 	t.Helper()
-	d, err := os.MkdirTemp("", "nbs") //nolint:usetesting // its path is short, as a socket's must be
+	d, err := os.MkdirTemp("", "nbs") // its path is short, as a socket's must be
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -13,7 +13,6 @@ package main
 //     terminal.
 
 import (
-	"bufio"
 	"bytes"
 	"errors"
 	"fmt"
@@ -99,9 +98,6 @@ func printable(s string) string {
 	}, s)
 }
 
-// errNoTerminal says that there is nobody to ask.
-var errNoTerminal = errors.New("there is no terminal to ask on")
-
 // readSecret reads a value: from a prompt without echo where stdin is a
 // terminal, else all of standard input less one final newline. max is in bytes.
 func (u *ui) readSecret(prompt string, max int) ([]byte, error) {
@@ -123,18 +119,4 @@ func (u *ui) readSecret(prompt string, max int) ([]byte, error) {
 		return nil, fmt.Errorf("the value on standard input is longer than %d bytes", max)
 	}
 	return b, nil
-}
-
-// confirm asks a question whose default answer is no.
-func (u *ui) confirm(question string) (bool, error) {
-	if !u.terminal(u.in) || !u.terminal(u.err) {
-		return false, errNoTerminal
-	}
-	fmt.Fprintf(u.err, "%s [y/N] ", printable(question))
-	answer, err := bufio.NewReader(u.in).ReadString('\n')
-	if err != nil && err != io.EOF {
-		return false, err
-	}
-	answer = strings.ToLower(strings.TrimSpace(answer))
-	return answer == "y" || answer == "yes", nil
 }

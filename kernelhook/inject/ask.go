@@ -21,8 +21,10 @@ func Ask(ctx context.Context, endpoint, token string, names []string) ([]secret.
 	}
 	reply, err := roundTrip(ctx, endpoint, frames)
 	if err != nil {
-		return nil, &api.Error{Code: api.CodeAway, Message: fmt.Sprintf("the kernel's endpoint does not answer: %v", err),
-			Mend: "restart the kernel; if it was not started behind nbhush, run: nbhush jupyter status"}
+		return nil, &api.Error{
+			Code: api.CodeAway, Message: fmt.Sprintf("the kernel's endpoint does not answer: %v", err),
+			Mend: "restart the kernel; if it was not started behind nbhush, run: nbhush jupyter status",
+		}
 	}
 	if len(reply) == 2 && string(reply[0]) == "error" {
 		e := new(api.Error)
@@ -32,8 +34,10 @@ func Ask(ctx context.Context, endpoint, token string, names []string) ([]secret.
 		return nil, e
 	}
 	if len(reply) != len(names)+1 || string(reply[0]) != "ok" {
-		return nil, &api.Error{Code: api.CodeVersion, Message: "the kernel's endpoint speaks another protocol than " + Version,
-			Mend: "restart the kernel, so that both sides are of one version"}
+		return nil, &api.Error{
+			Code: api.CodeVersion, Message: "the kernel's endpoint speaks another protocol than " + Version,
+			Mend: "restart the kernel, so that both sides are of one version",
+		}
 	}
 	values := make([]secret.Value, len(names))
 	for i, v := range reply[1:] {

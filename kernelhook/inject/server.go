@@ -105,12 +105,16 @@ func envelope(frames [][]byte) int {
 // ask returns the frames of the reply, and the values in them for the caller to wipe.
 func (s *Server) ask(ctx context.Context, request [][]byte) ([][]byte, []secret.Value, error) {
 	if len(request) < 3 || !bytes.Equal(request[0], []byte(Version)) {
-		return nil, nil, &api.Error{Code: api.CodeVersion, Message: "the request is not one of " + Version,
-			Mend: "restart the kernel, so that both sides are of one version"}
+		return nil, nil, &api.Error{
+			Code: api.CodeVersion, Message: "the request is not one of " + Version,
+			Mend: "restart the kernel, so that both sides are of one version",
+		}
 	}
 	if subtle.ConstantTimeCompare(request[1], s.token) != 1 {
-		return nil, nil, &api.Error{Code: api.CodeDenied, Message: "the token is not this kernel's",
-			Mend: "ask from a cell of the kernel itself; after a fork, keep NBHUSH_TOKEN in the environment"}
+		return nil, nil, &api.Error{
+			Code: api.CodeDenied, Message: "the token is not this kernel's",
+			Mend: "ask from a cell of the kernel itself; after a fork, keep NBHUSH_TOKEN in the environment",
+		}
 	}
 	names := request[3:]
 	switch {

@@ -152,7 +152,7 @@ func (d *document) redacted(s *wire.Signer) wire.Message {
 		case p.bundled:
 			changes.drop(p, match.Placeholder(p.hits[0].name)+" was in this "+p.key+", which nbhush left out")
 		default:
-			changes.add(p.frame, p.edits(p.leaf.start)...)
+			changes.add(p.frame, p.edits(p.start)...)
 		}
 	}
 	return changes.apply(d, s)
@@ -180,7 +180,7 @@ func (d *document) withheld(s *wire.Signer, why error, quiet bool) wire.Message 
 			changes.drop(p, notice)
 		case p.name && strings.Contains(string(p.raw), "/"): // a mimetype
 		default:
-			changes.add(p.frame, edit{p.leaf.start, p.leaf.end, quoteInside(line)})
+			changes.add(p.frame, edit{p.start, p.end, quoteInside(line)})
 		}
 	}
 	return changes.apply(d, s)

@@ -3,6 +3,7 @@
 package zsock
 
 import (
+	"errors"
 	"net"
 	"syscall"
 
@@ -32,7 +33,7 @@ func (w *inline) init(conn net.Conn) {
 func (w *inline) writev(fd uintptr) bool {
 	for {
 		w.n, w.err = unix.Writev(int(fd), w.pieces)
-		if w.err != unix.EINTR {
+		if !errors.Is(w.err, unix.EINTR) {
 			return true // also on EAGAIN: this never waits
 		}
 	}
@@ -49,7 +50,7 @@ func (w *inline) write(pieces [][]byte) (int, error) {
 	switch {
 	case err != nil:
 		return 0, err
-	case w.err == unix.EAGAIN:
+	case errors.Is(w.err, unix.EAGAIN):
 		return 0, nil
 	case w.err != nil:
 		return 0, w.err

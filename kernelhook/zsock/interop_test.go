@@ -31,7 +31,10 @@ func shapes() [][]string {
 		many = append(many, "frame")
 	}
 	return [][]string{
-		{"a"}, {""}, {"", ""}, {"a", "", "b"},
+		{"a"},
+		{""},
+		{"", ""},
+		{"a", "", "b"},
 		{strings.Repeat("s", 255), strings.Repeat("l", 256)},
 		{"big", strings.Repeat("0123456789", 400_000), "tail", strings.Repeat("x", 5000)},
 		many,

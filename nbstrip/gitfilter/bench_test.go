@@ -47,7 +47,7 @@ func BenchmarkBudget(b *testing.B) {
 
 func benchmarkAdd(b *testing.B) {
 	base := b.TempDir()
-	state, err := os.MkdirTemp("", "nb") //nolint:usetesting // short: the agent's socket lies below it
+	state, err := os.MkdirTemp("", "nb") // short: the agent's socket lies below it
 	if err != nil {
 		b.Fatal(err)
 	}
