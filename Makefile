@@ -52,7 +52,7 @@ fuzz:
 	  done; done
 
 venv: $(VENV)/done
-$(VENV)/done: .ci/requirements.txt
+$(VENV)/done: # its name has the checksum of .ci/requirements.txt
 	@echo "making the test environment in $(VENV)"
 	rm -rf '$(VENV)'
 	$(PYTHON) -m venv '$(VENV)'

@@ -44,13 +44,18 @@ def run(client, code):
 def ready(client):
     """Wait until the kernel answers on shell and is heard on iopub, which connects in its own time.
 
-    Unlike wait_for_ready, this asks no heartbeat: on a busy machine one may be late.
+    Unlike wait_for_ready, this asks no heartbeat: on a busy machine one may be late. What an
+    earlier kernel said on iopub does not count.
     """
 
     def answers():
-        client.kernel_info()
+        msg_id = client.kernel_info()
         try:
-            return client.get_shell_msg(timeout=1) and client.get_iopub_msg(timeout=1)
+            while client.get_shell_msg(timeout=1)["parent_header"].get("msg_id") != msg_id:
+                pass
+            while client.get_iopub_msg(timeout=1)["parent_header"].get("msg_id") != msg_id:
+                pass
+            return True
         except queue.Empty:
             return None
 
