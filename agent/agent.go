@@ -29,6 +29,7 @@ type agent struct {
 	kernels   *kernels
 	streams   streams
 	projects  projects
+	epoch     epoch
 	stop      func() // asks Serve to end
 
 	write sync.Mutex // held by one set or rm at a time, so that store, index and values agree
@@ -60,6 +61,7 @@ func newAgent(p parts) *agent {
 	}
 	a.projects = projects{approvals: p.approvals, file: p.allowed}
 	a.values = newValues(p.store, a.names, a.kernels.any, p.log)
+	a.values.changed = a.epoch.next
 	return a
 }
 
@@ -190,4 +192,7 @@ func (a *agent) note(e audit.Entry) error {
 }
 
 // close wipes what the agent holds.
-func (a *agent) close() { a.values.lock() }
+func (a *agent) close() {
+	a.values.lock()
+	a.epoch.close()
+}

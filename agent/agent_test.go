@@ -43,6 +43,7 @@ type frames interface {
 	RegisterKernel(context.Context, api.Kernel) (api.Grant, error)
 	Value(context.Context, secret.Name) (secret.Value, error)
 	Names(context.Context) ([]secret.Name, error)
+	Again(context.Context, secret.Name, int) error
 }
 
 // stream gives client.Stream the name that a session has for Get.
@@ -321,6 +322,91 @@ func TestKernel(t *testing.T) {
 			t.Errorf("the replaced value: %v, %v", r.Spans, err)
 		}
 		end()
+	})
+}
+
+// Whatever a value depends on changes the epoch before the change is confirmed.
+func TestEpoch(t *testing.T) {
+	w := newWorld(t)
+	w.listen(t)
+	w.set(t, "LISTED")
+	c := &client.Client{NoStart: true}
+	t.Cleanup(c.Close)
+	s, err := c.Stream(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.settle()
+	ctx, path := t.Context(), filepath.Join(w.project, policy.FileName)
+	for _, step := range []struct {
+		what    string
+		do      func() error
+		changes bool
+	}{
+		{"get", func() error { _, err := s.Get(ctx, "LISTED"); return err }, false},
+		{"find", func() error { _, err := s.Find(ctx, []byte("text")); return err }, false},
+		{"the same value", func() error {
+			v, err := s.Get(ctx, "LISTED")
+			if err == nil {
+				_, err = c.Set(ctx, "LISTED", v)
+			}
+			return err
+		}, false},
+		{"set", func() error { _, err := c.Set(ctx, "LISTED", secret.New([]byte(rand.Text()))); return err }, true},
+		{"a value changed by another program", func() error {
+			if err := w.store.Set("LISTED", secret.New([]byte(rand.Text()))); err != nil {
+				return err
+			}
+			w.values.mu.Lock()
+			w.values.readAgain()
+			w.values.mu.Unlock()
+			w.settle()
+			return nil
+		}, true},
+		{"deny", func() error { _, err := c.Deny(ctx, path); return err }, true},
+		{"allow", func() error { w.approve(t, w.project); return nil }, true},
+		{"lock", func() error { _, err := c.Lock(ctx); return err }, true},
+		{"unlock", func() error { _, err := c.Unlock(ctx, nil); return err }, false}, // a lease of before ended with the lock
+		{"rm", func() error { _, err := c.Delete(ctx, "LISTED"); return err }, true},
+	} {
+		before, known := s.Epoch()
+		if !known {
+			t.Fatalf("%s: the epoch is not known", step.what)
+		}
+		if err := step.do(); err != nil {
+			t.Fatalf("%s: %v", step.what, err)
+		}
+		if after, known := s.Epoch(); !known || (after != before) != step.changes {
+			t.Errorf("%s: changed the epoch: %v", step.what, after != before)
+		}
+	}
+	if err := s.Close(); err != nil {
+		t.Error(err)
+	}
+	if _, known := s.Epoch(); known {
+		t.Error("a closed stream knows the epoch")
+	}
+}
+
+// What a hook served again is in the audit log; only a hook may say such a thing.
+func TestAgain(t *testing.T) {
+	onBoth(t, func(t *testing.T, e env) {
+		value := e.set(t, "LISTED")
+		s, end := e.stream()
+		defer end()
+		wantCode(t, "before it is a hook", s.Again(t.Context(), "LISTED", 3), api.CodeDenied)
+		if _, err := s.RegisterKernel(t.Context(), api.Kernel{Dir: e.project}); err != nil {
+			t.Fatal(err)
+		}
+		wantCode(t, "again", s.Again(t.Context(), "LISTED", 4711), "")
+		wantCode(t, "a value for a name", s.Again(t.Context(), secret.Name(value), 3), "")
+		src, err := os.ReadFile(e.home.Audit())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n := bytes.Count(src, []byte(`"reason":"4711 times more`)); n != 1 || bytes.Contains(src, []byte(value)) {
+			t.Errorf("%d lines; holds the value: %v", n, bytes.Contains(src, []byte(value)))
+		}
 	})
 }
 

@@ -37,6 +37,12 @@
 // read, then read again, so that a change made by another program is seen; while
 // somebody asks, all values are read again every minute. Nobody asks: no timer runs.
 //
+// # Leases
+//
+// A hook may serve a value again, to its own kernel, for api.Lease after it got
+// it here, while the number in the file "epoch" beside the socket stays what it
+// was: see epoch.go. It says afterwards how often it did, for the audit log.
+//
 // # Lock
 //
 // Lock wipes the values, the set and the key of the vault. It is a state of

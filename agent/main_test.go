@@ -237,6 +237,9 @@ func newWorld(t testing.TB) *world {
 		approvals: policy.NewApprovals(h.Allowed()), allowed: h.Allowed(), audit: journal, log: slog.New(slog.NewTextHandler(t.Output(), nil)),
 		ghosts: filepath.Join(h.Run, "kernels.json"), stop: func() { close(w.stopped) },
 	})
+	if err := w.epoch.open(filepath.Join(h.Run, api.EpochFile), w.log); err != nil {
+		t.Fatal(err)
+	}
 	w.values.open()
 	t.Cleanup(func() {
 		w.close()

@@ -16,6 +16,7 @@ import (
 
 	"github.com/gofrs/flock"
 
+	"github.com/nbhush/nbhush/agent/api"
 	"github.com/nbhush/nbhush/agent/audit"
 	"github.com/nbhush/nbhush/agent/home"
 	"github.com/nbhush/nbhush/agent/policy"
@@ -132,6 +133,9 @@ func serveLocked(ctx context.Context, o Options, logger *slog.Logger) error {
 		ghosts: filepath.Join(o.Home.Run, "kernels.json"), stop: cancel,
 	})
 	defer a.close()
+	if err := a.epoch.open(filepath.Join(o.Home.Run, api.EpochFile), logger); err != nil {
+		return err
+	}
 	l, err := socket.Listen(o.Home.Socket())
 	if err != nil {
 		return err

@@ -238,6 +238,7 @@ func (s *session) Allow(_ context.Context, path, hash string) (api.Allowed, erro
 	}
 	ap, err := s.agent.approvals.Allow(path, hash, c.Names())
 	s.agent.projects.forget()
+	s.agent.epoch.next()
 	return allowed(ap), err
 }
 
@@ -252,6 +253,7 @@ func (s *session) Deny(_ context.Context, path string) (api.Allowed, error) {
 	}
 	ap, err := s.agent.approvals.Deny(path)
 	s.agent.projects.forget()
+	s.agent.epoch.next()
 	if errors.Is(err, policy.ErrNotApproved) {
 		return api.Allowed{}, fail(api.CodeNotFound, "", "%s was not approved", path)
 	}
@@ -363,6 +365,19 @@ func (s *session) Find(ctx context.Context, text []byte) (match.Result, error) {
 func (s *session) Value(ctx context.Context, name secret.Name) (secret.Value, error) {
 	values, err := s.Get(ctx, []secret.Name{name}, "")
 	return values[name], err
+}
+
+// Again notes that a hook served a value again within its lease.
+func (s *session) Again(_ context.Context, name secret.Name, times int) error {
+	w, err := s.asker()
+	if err != nil {
+		return err
+	}
+	if s.own == nil {
+		return fail(api.CodeDenied, "", "only the hook of a kernel answers for the agent")
+	}
+	name, reason := s.agent.harmless(name, fmt.Sprintf("%d times more within %v, by the hook", times, api.Lease))
+	return s.agent.note(audit.Entry{Who: w.who(), Op: audit.OpGet, Name: name, Verdict: audit.Allowed, Reason: reason})
 }
 
 // Names returns the names that the asker may have, sorted.

@@ -211,6 +211,15 @@ func (s *session) frame(ctx context.Context, out []byte, op api.Op, payload []by
 			clear(b)
 		}
 		return out, nil
+	case api.OpAgain:
+		var again api.Again
+		if err := json.Unmarshal(payload, &again); err != nil {
+			return appendError(out, fail(api.CodeBadInput, "", "what was served again is not the JSON that it should be")), nil
+		}
+		if err := s.Again(ctx, secret.Name(again.Name), again.Times); err != nil {
+			return appendError(out, err), nil
+		}
+		return api.AppendFrame(out, api.StatusOK, nil), nil
 	case api.OpNames:
 		names, err := s.Names(ctx)
 		return appendReply(out, names, err), nil

@@ -31,6 +31,8 @@ type values struct {
 	log   *slog.Logger
 	now   func() time.Time
 	used  func() bool // whether a kernel may hold a value that leaves the store now
+	// changed is called when a value that was served may no longer be.
+	changed func()
 
 	mu      sync.Mutex
 	locked  bool
@@ -69,7 +71,7 @@ type knownSet struct {
 func newValues(s store.Store, names func() ([]secret.Name, error), used func() bool, log *slog.Logger) *values {
 	return &values{
 		store: s, names: names, used: used, log: log, now: time.Now,
-		held: map[secret.Name]held{}, built: make(chan struct{}),
+		held: map[secret.Name]held{}, built: make(chan struct{}), changed: func() {},
 	}
 }
 
@@ -91,6 +93,7 @@ func (v *values) lock() {
 	defer v.mu.Unlock()
 	v.locked, v.complete, v.reload = true, false, false
 	v.epoch++
+	v.changed()
 	v.err = nil
 	for name, h := range v.held {
 		h.value.Wipe()
@@ -266,6 +269,7 @@ func (v *values) keep(name secret.Name, value secret.Value) {
 		return
 	}
 	if ok {
+		v.changed()
 		v.retire(old)
 	}
 	v.want++
@@ -275,6 +279,7 @@ func (v *values) keep(name secret.Name, value secret.Value) {
 func (v *values) drop(name secret.Name) {
 	if old, ok := v.held[name]; ok {
 		delete(v.held, name)
+		v.changed()
 		v.retire(old)
 		v.want++
 		v.build()

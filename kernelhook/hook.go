@@ -161,7 +161,6 @@ func (h *hook) run(ctx context.Context, c *connection, signals chan os.Signal) (
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	go server.Serve(ctx)
 	defer func() { _ = server.Close() }()
 
 	redactor := &redact.Redactor{Finder: h.link, Signer: signer}

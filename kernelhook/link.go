@@ -19,12 +19,18 @@ type Agent interface {
 	RegisterKernel(ctx context.Context, k api.Kernel) (api.Grant, error)
 	Get(ctx context.Context, name string) (secret.Value, error)
 	Names(ctx context.Context) ([]string, error)
+	// Epoch returns a number that changes when anything changes that a value
+	// depends on, and false where that cannot be known. It asks nobody.
+	Epoch() (uint64, bool)
+	// Again says how often a value was served from a lease.
+	Again(ctx context.Context, name string, times int) error
 	Close() error
 }
 
 const (
 	startPatience = time.Second           // for the agent, when a kernel starts
 	patience      = 2 * time.Second       // for text to be searched while the agent is away
+	askPatience   = 60 * time.Second      // for an answer to a cell, which has given up by then
 	firstPause    = 50 * time.Millisecond // between attempts to reach it
 	lastPause     = 20 * time.Second      // the same, after many attempts
 )
@@ -35,6 +41,7 @@ const (
 type link struct {
 	connect func(context.Context) (Agent, error)
 	kernel  api.Kernel
+	leases  leases
 
 	mu       sync.Mutex
 	agent    Agent
@@ -47,7 +54,9 @@ type link struct {
 }
 
 func newLink(connect func(context.Context) (Agent, error), kernel api.Kernel) *link {
-	return &link{connect: connect, kernel: kernel, changed: make(chan struct{}), ask: make(chan struct{}, 1)}
+	l := &link{connect: connect, kernel: kernel, changed: make(chan struct{}), ask: make(chan struct{}, 1)}
+	l.leases.tell = l.again
+	return l
 }
 
 // start connects for the first time and returns what the kernel may have. On
@@ -220,10 +229,17 @@ func (l *link) hurry() {
 
 // Get returns a value for the kernel, whom the agent knows.
 func (l *link) Get(ctx context.Context, name string) (secret.Value, error) {
+	if epoch, ok := l.epoch(); ok {
+		if v, ok := l.leases.get(name, epoch); ok {
+			return v, nil
+		}
+	}
 	var v secret.Value
-	l.hurry()
-	err := l.use(ctx, time.After(patience), func(a Agent) (err error) {
-		v, err = a.Get(ctx, name)
+	err := l.question(ctx, func(ctx context.Context, a Agent) (err error) {
+		epoch, ok := a.Epoch()
+		if v, err = a.Get(ctx, name); err == nil && ok {
+			l.leases.put(name, v, epoch)
+		}
 		return err
 	})
 	if err == nil {
@@ -234,10 +250,28 @@ func (l *link) Get(ctx context.Context, name string) (secret.Value, error) {
 	return v, err
 }
 
+// epoch returns the epoch of the agent, if that can be known.
+func (l *link) epoch() (uint64, bool) {
+	l.mu.Lock()
+	a := l.agent
+	l.mu.Unlock()
+	if a == nil {
+		return 0, false
+	}
+	return a.Epoch()
+}
+
+// question asks the agent for a cell that waits.
+func (l *link) question(ctx context.Context, f func(context.Context, Agent) error) error {
+	ctx, cancel := context.WithTimeout(ctx, askPatience)
+	defer cancel()
+	l.hurry()
+	return l.use(ctx, time.After(patience), func(a Agent) error { return f(ctx, a) })
+}
+
 // Names returns the names that the kernel may have.
 func (l *link) Names(ctx context.Context) (names []string, err error) {
-	l.hurry()
-	err = l.use(ctx, time.After(patience), func(a Agent) (err error) {
+	err = l.question(ctx, func(ctx context.Context, a Agent) (err error) {
 		names, err = a.Names(ctx)
 		return err
 	})
@@ -246,6 +280,7 @@ func (l *link) Names(ctx context.Context) (names []string, err error) {
 
 // Close ends the connection.
 func (l *link) Close() error {
+	l.leases.close()
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.closed = true

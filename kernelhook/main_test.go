@@ -123,4 +123,6 @@ func (a *testAgent) Names(context.Context) (names []string, err error) {
 	return names, nil
 }
 
-func (a *testAgent) Close() error { return nil }
+func (a *testAgent) Epoch() (uint64, bool)                    { return 0, false }
+func (a *testAgent) Again(context.Context, string, int) error { return nil }
+func (a *testAgent) Close() error                             { return nil }

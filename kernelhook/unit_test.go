@@ -165,8 +165,12 @@ func TestSweep(t *testing.T) {
 
 // fakeAgent is an Agent that can be made to fail.
 type fakeAgent struct {
-	mu  sync.Mutex
-	err error
+	mu    sync.Mutex
+	err   error
+	value string
+	asked int // Get
+	epoch uint64
+	again int // served from leases
 }
 
 func (f *fakeAgent) fails() error {
@@ -190,10 +194,26 @@ func (f *fakeAgent) RegisterKernel(context.Context, api.Kernel) (api.Grant, erro
 }
 
 func (f *fakeAgent) Get(context.Context, string) (secret.Value, error) {
-	return secret.Value{}, f.fails()
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.asked++
+	return secret.New([]byte(f.value)), f.err
 }
 func (f *fakeAgent) Names(context.Context) ([]string, error) { return nil, f.fails() }
 func (f *fakeAgent) Close() error                            { return nil }
+
+func (f *fakeAgent) Epoch() (uint64, bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.epoch, true
+}
+
+func (f *fakeAgent) Again(_ context.Context, _ string, times int) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.again += times
+	return f.err
+}
 
 // What happens to text that nobody could search.
 func TestLinkPolicy(t *testing.T) {
@@ -265,5 +285,71 @@ func TestLinkReconnects(t *testing.T) {
 			t.Errorf("the first search after a restart: %v", err)
 		}
 		synctest.Wait()
+	})
+}
+
+// A value is served again only for a moment, and not after anything changed.
+func TestLease(t *testing.T) {
+	denied := &api.Error{Code: api.CodeDenied, Message: "denied"}
+	for _, c := range []struct {
+		name   string
+		then   func(*fakeAgent) // between the first and the second request
+		asked  int              // how often the agent was, in the end
+		want   string
+		denied bool
+	}{
+		{"at once", func(*fakeAgent) {}, 1, "first", false},
+		{"a new value", func(f *fakeAgent) { f.value, f.epoch = "second", 1 }, 2, "second", false},
+		{"no longer allowed", func(f *fakeAgent) { f.err, f.epoch = denied, 1 }, 2, "", true},
+		{"another time", func(f *fakeAgent) { f.value = "second"; time.Sleep(api.Lease) }, 2, "second", false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				agent := &fakeAgent{value: "first"}
+				l := newLink(func(context.Context) (Agent, error) { return agent, nil }, api.Kernel{})
+				if _, err := l.start(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+				v, err := l.Get(t.Context(), "A")
+				if err != nil || string(v.Reveal()) != "first" {
+					t.Fatalf("the first is wrong: %v", err)
+				}
+				v.Wipe() // the lease has a copy
+				c.then(agent)
+				v, err = l.Get(t.Context(), "A")
+				if (err != nil) != c.denied || !c.denied && string(v.Reveal()) != c.want {
+					t.Errorf("the second is wrong: %v", err)
+				}
+				if err := l.Close(); err != nil {
+					t.Error(err)
+				}
+				if agent.asked != c.asked || agent.again != 2-c.asked {
+					t.Errorf("asked %d times, told of %d, want %d and %d", agent.asked, agent.again, c.asked, 2-c.asked)
+				}
+				time.Sleep(2 * api.Lease) // its timers end
+			})
+		})
+	}
+}
+
+// What was served from a lease is told when it ends, also if the kernel goes on.
+func TestLeaseIsTold(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		agent := &fakeAgent{value: "first"}
+		l := newLink(func(context.Context) (Agent, error) { return agent, nil }, api.Kernel{})
+		defer func() { _ = l.Close() }()
+		if _, err := l.start(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		for range 5 {
+			if _, err := l.Get(t.Context(), "A"); err != nil {
+				t.Fatal(err)
+			}
+		}
+		time.Sleep(api.Lease)
+		synctest.Wait()
+		if agent.asked != 1 || agent.again != 4 {
+			t.Errorf("asked %d times, told of %d", agent.asked, agent.again)
+		}
 	})
 }

@@ -1,5 +1,7 @@
 package api
 
+import "time"
+
 // The stream, after the upgrade. Both sides write frames:
 //
 //	request   length (uint32, big endian, of what follows) | op (1 byte)     | payload
@@ -22,6 +24,8 @@ const (
 	// OpGet: the payload is a name, the reply's the value's bytes. On a connection of a hook
 	// (or of any process below it) the kernel's policy decides.
 	OpGet Op = 'G'
+	// OpAgain: the payload is an Again in JSON, the reply has none. Only a hook may send it.
+	OpAgain Op = 'A'
 	// OpNames: no payload; the reply's payload is a JSON list of the names that the asking kernel may have.
 	OpNames Op = 'N'
 )
@@ -31,6 +35,24 @@ const (
 	StatusOK    byte = 0
 	StatusError byte = 1
 )
+
+// Again says that a hook has answered for the agent: it served the value of a
+// name that it had just got, Times more, within Lease and while the epoch was
+// the same.
+type Again struct {
+	Name  string `json:"name"`
+	Times int    `json:"times"`
+}
+
+// Lease is the time for which a hook may serve a value again that it got for its
+// kernel, as long as the agent's epoch is the same. What does not pass through
+// the agent, such as an edit of nbhush.toml, is noticed when it ends.
+const Lease = time.Second
+
+// EpochFile is the name, beside the socket, of a file of eight bytes. They change
+// before the agent says that anything changed which a grant depends on: a value,
+// an approval, the lock, the agent itself.
+const EpochFile = "epoch"
 
 // Kernel is what a hook says of the kernel that it is about to start.
 type Kernel struct {

@@ -241,14 +241,19 @@ func (c *Client) transport() *http.Client {
 // Close closes connections that are idle. The Client can still be used.
 func (c *Client) Close() { c.transport().CloseIdleConnections() }
 
+// path returns the path of the agent's socket.
+func (c *Client) path() (string, error) {
+	if c.Socket != "" {
+		return c.Socket, nil
+	}
+	h, err := home.Find(os.Getenv)
+	return h.Socket(), err
+}
+
 func (c *Client) dial(ctx context.Context) (net.Conn, error) {
-	path := c.Socket
-	if path == "" {
-		h, err := home.Find(os.Getenv)
-		if err != nil {
-			return nil, err
-		}
-		path = h.Socket()
+	path, err := c.path()
+	if err != nil {
+		return nil, err
 	}
 	conn, err := socket.Dial(ctx, path)
 	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ECONNREFUSED) {

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -11,6 +12,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"path/filepath"
 	"sync"
 	"time"
 
@@ -36,6 +38,7 @@ type Stream struct {
 
 	mu     sync.Mutex
 	link   *link
+	epoch  *os.File // of the agent at the other end; nil where there is none
 	kernel *api.Kernel
 	closed bool
 }
@@ -166,11 +169,37 @@ func (s *Stream) Names(ctx context.Context) ([]secret.Name, error) {
 	return names, nil
 }
 
+// Again tells the agent, for its audit log, that this hook served a value again.
+func (s *Stream) Again(ctx context.Context, name secret.Name, times int) error {
+	out, err := json.Marshal(api.Again{Name: string(name), Times: times})
+	if err != nil {
+		return err
+	}
+	_, err = s.exchange(ctx, api.OpAgain, out)
+	return err
+}
+
+// Epoch returns a number that changes when anything changes that a value
+// served depends on, and false where that cannot be known. It asks nobody.
+func (s *Stream) Epoch() (uint64, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var b [8]byte
+	if s.link == nil || s.epoch == nil {
+		return 0, false
+	}
+	if _, err := s.epoch.ReadAt(b[:], 0); err != nil {
+		return 0, false
+	}
+	return binary.LittleEndian.Uint64(b[:]), true
+}
+
 // Close ends the stream and the registration of its kernel.
 func (s *Stream) Close() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.closed = true
+	_ = s.epoch.Close() // nil is no error that anybody needs
 	if s.link == nil {
 		return nil
 	}
@@ -228,6 +257,11 @@ func (s *Stream) connect(ctx context.Context) (*link, error) {
 		}
 	}
 	s.link = l
+	_ = s.epoch.Close()
+	s.epoch = nil
+	if path, err := s.client.path(); err == nil {
+		s.epoch, _ = os.Open(filepath.Join(filepath.Dir(path), api.EpochFile))
+	}
 	return l, nil
 }
 

@@ -76,6 +76,10 @@ func (h hookAgent) Get(ctx context.Context, name string) (secret.Value, error) {
 	return h.Stream.Get(ctx, n)
 }
 
+func (h hookAgent) Again(ctx context.Context, name string, times int) error {
+	return h.Stream.Again(ctx, secret.Name(name), times)
+}
+
 func (h hookAgent) Names(ctx context.Context) ([]string, error) {
 	names, err := h.Stream.Names(ctx)
 	list := make([]string, len(names))

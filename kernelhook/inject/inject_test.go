@@ -41,18 +41,10 @@ func serve(t testing.TB, s source) (endpoint, token string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan struct{})
-	go func() {
-		server.Serve(ctx)
-		close(done)
-	}()
 	t.Cleanup(func() {
-		cancel()
 		if err := server.Close(); err != nil {
 			t.Error(err)
 		}
-		<-done
 		_ = os.RemoveAll(dir)
 	})
 	return endpoint, token
@@ -165,7 +157,7 @@ func FuzzRequest(f *testing.F) {
 	f.Add("nbhush/1", "x", "get", "A")
 	f.Add("nbhush/1", "", "names", "")
 	f.Fuzz(func(t *testing.T, version, tok, op, name string) {
-		frames, values, err := s.ask(t.Context(), [][]byte{[]byte(version), []byte(tok), []byte(op), []byte(name)})
+		frames, values, err := s.ask([][]byte{[]byte(version), []byte(tok), []byte(op), []byte(name)})
 		if (err == nil || len(values) > 0 || len(frames) > 0) && tok != token {
 			t.Errorf("answered %q", frames)
 		}

@@ -7,8 +7,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"sync"
-	"time"
 
 	"github.com/nbhush/nbhush/agent/api"
 	"github.com/nbhush/nbhush/agent/secret"
@@ -19,13 +17,13 @@ import (
 const Version = "nbhush/1"
 
 const (
-	maxRequest = 64 << 10         // bytes of one request
-	maxNames   = 256              // names in one request
-	maxAsking  = 64               // requests that wait for the Source at once
-	patience   = 60 * time.Second // for one request, by when the asker has gone
+	maxRequest = 64 << 10 // bytes of one request
+	maxNames   = 256      // names in one request
 )
 
 // Source says what a kernel may have. Its errors are *api.Error or become one.
+// It answers within the time that an asker has patience for, and is safe for
+// concurrent use.
 type Source interface {
 	Get(ctx context.Context, name string) (secret.Value, error)
 	Names(ctx context.Context) ([]string, error)
@@ -34,54 +32,43 @@ type Source interface {
 // Server is an endpoint that kernels ask.
 type Server struct {
 	router *zsock.Router
+	ready  chan struct{} // closed when router is set
 	token  []byte
 	source Source
-	asking chan struct{}
-	wg     sync.WaitGroup
+	ctx    context.Context // until Close
+	cancel context.CancelFunc
 }
 
 // Listen makes endpoint, an ipc:// path in a directory that only this user can
-// enter, and answers nobody before Serve is called.
+// enter, and answers there until Close. Each connection is answered on a
+// goroutine of its own, one request at a time, as a REQ socket asks.
 func Listen(endpoint, token string, source Source) (*Server, error) {
-	r, err := zsock.ListenRouter(endpoint, zsock.Options{MaxUntrusted: maxRequest, MaxMessage: maxRequest})
+	s := &Server{ready: make(chan struct{}), token: []byte(token), source: source}
+	s.ctx, s.cancel = context.WithCancel(context.Background())
+	r, err := zsock.ListenRouter(endpoint, zsock.Options{MaxUntrusted: maxRequest, MaxMessage: maxRequest, Handle: s.answer})
 	if err != nil {
+		s.cancel()
 		return nil, fmt.Errorf("endpoint for requests of the kernel: %w", err)
 	}
-	return &Server{router: r, token: []byte(token), source: source, asking: make(chan struct{}, maxAsking)}, nil
+	s.router = r
+	close(s.ready)
+	return s, nil
 }
 
-// Serve answers until ctx ends or Close.
-func (s *Server) Serve(ctx context.Context) {
-	for {
-		m, err := s.router.Recv(ctx)
-		if err != nil {
-			break
-		}
-		select {
-		case s.asking <- struct{}{}:
-		case <-ctx.Done():
-			continue
-		}
-		s.wg.Go(func() {
-			defer func() { <-s.asking }()
-			s.answer(ctx, &m)
-		})
-	}
-	s.wg.Wait()
+// Close ends the endpoint and the requests that it works on.
+func (s *Server) Close() error {
+	s.cancel()
+	return s.router.Close()
 }
 
-// Close ends the endpoint.
-func (s *Server) Close() error { return s.router.Close() }
-
-func (s *Server) answer(ctx context.Context, m *zsock.Message) {
+func (s *Server) answer(m zsock.Message) {
 	defer m.Release()
+	<-s.ready
 	at := envelope(m.Frames)
 	if at < 0 {
 		return // not from a REQ, which could not read an answer either
 	}
-	ctx, cancel := context.WithTimeout(ctx, patience)
-	defer cancel()
-	parts, values, err := s.ask(ctx, m.Frames[at:])
+	parts, values, err := s.ask(m.Frames[at:])
 	if err != nil {
 		parts = [][]byte{[]byte("error"), encodeError(err)}
 	}
@@ -103,7 +90,7 @@ func envelope(frames [][]byte) int {
 }
 
 // ask returns the frames of the reply, and the values in them for the caller to wipe.
-func (s *Server) ask(ctx context.Context, request [][]byte) ([][]byte, []secret.Value, error) {
+func (s *Server) ask(request [][]byte) ([][]byte, []secret.Value, error) {
 	if len(request) < 3 || !bytes.Equal(request[0], []byte(Version)) {
 		return nil, nil, &api.Error{
 			Code: api.CodeVersion, Message: "the request is not one of " + Version,
@@ -119,7 +106,7 @@ func (s *Server) ask(ctx context.Context, request [][]byte) ([][]byte, []secret.
 	names := request[3:]
 	switch {
 	case string(request[2]) == "names":
-		return s.names(ctx)
+		return s.names()
 	case string(request[2]) != "get" || len(names) == 0 || len(names) > maxNames:
 		return nil, nil, &api.Error{Code: api.CodeBadInput, Message: "the request names no secret, or too many"}
 	}
@@ -130,7 +117,7 @@ func (s *Server) ask(ctx context.Context, request [][]byte) ([][]byte, []secret.
 		if err != nil {
 			return nil, values, err
 		}
-		v, err := s.source.Get(ctx, string(name))
+		v, err := s.source.Get(s.ctx, string(name))
 		if err != nil {
 			return nil, values, err
 		}
@@ -140,8 +127,8 @@ func (s *Server) ask(ctx context.Context, request [][]byte) ([][]byte, []secret.
 	return reply, values, nil
 }
 
-func (s *Server) names(ctx context.Context) ([][]byte, []secret.Value, error) {
-	names, err := s.source.Names(ctx)
+func (s *Server) names() ([][]byte, []secret.Value, error) {
+	names, err := s.source.Names(s.ctx)
 	if err != nil {
 		return nil, nil, err
 	}

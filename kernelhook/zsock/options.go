@@ -15,7 +15,8 @@ var (
 )
 
 // Options are the limits of a socket. The zero value has good defaults.
-// Callbacks may run on any goroutine, must not block and must not call the socket.
+// Callbacks may run on any goroutine and, but for Handle, must not block and must
+// not call the socket.
 type Options struct {
 	// MaxUntrusted is the size in bytes of the largest message that a Router
 	// takes from a peer before Trust: 1 MiB if zero.
@@ -38,6 +39,11 @@ type Options struct {
 	// Linger is how long Close waits for queued messages to be written:
 	// 1 s if zero, as ipykernel does; not at all if negative.
 	Linger time.Duration
+	// Handle, if set, is called by a Router with each message, in place of Recv,
+	// on the goroutine of the connection that it came on: the peer's next
+	// message is read when it returns. It may block, until Close at most, and
+	// may call Send.
+	Handle func(m Message)
 	// OnDrop, if set, is told how many messages an XPub has just dropped
 	// for one slow subscriber.
 	OnDrop func(n int)

@@ -59,6 +59,10 @@ func (r *Router) read(p *peer) error {
 		p.heard = true
 		m := b.message(p.id)
 		m.Trusted = p.isTrusted()
+		if r.o.Handle != nil {
+			r.o.Handle(m)
+			continue
+		}
 		select {
 		case r.in <- m:
 		case <-p.out.gone: // cut off, which must end this goroutine
