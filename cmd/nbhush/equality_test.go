@@ -40,6 +40,7 @@ func TestOutputsEqualBare(t *testing.T) {
 	if testing.Short() {
 		t.Skip("starts kernels")
 	}
+	t.Parallel()
 	w := newWorld(t)
 	plain := rand.Text() + rand.Text()
 	awkward := `p"` + rand.Text() + `&<b>\n'` + rand.Text() + `é/+ ` + rand.Text()
@@ -141,6 +142,7 @@ func TestKernelContract(t *testing.T) {
 	if testing.Short() {
 		t.Skip("starts kernels")
 	}
+	t.Parallel()
 	w := newWorld(t)
 	w.setSecret("CANARY", rand.Text())
 	w.twoSpecs()

@@ -17,6 +17,7 @@ func TestInstall(t *testing.T) {
 	if testing.Short() {
 		t.Skip("builds the program")
 	}
+	t.Parallel()
 	w := newWorld(t)
 	w.mkdir(".config/git")
 	w.mkdir(".jupyter")

@@ -22,6 +22,7 @@ func TestKill(t *testing.T) {
 	if testing.Short() {
 		t.Skip("a hundred starts of the agent")
 	}
+	t.Parallel()
 	w := newWorld(t)
 	steady := rand.Text()
 	w.setSecret("STEADY", steady)

@@ -2,20 +2,48 @@ package main
 
 import (
 	"crypto/rand"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){
+	testscript.Main(tests{m}, map[string]func(){
 		"nbhush": main,
 	})
 }
+
+// tests are those of this package, with a directory that lasts as long as they do.
+type tests struct{ *testing.M }
+
+var testDir string
+
+func (m tests) Run() int {
+	dir, err := os.MkdirTemp("", "nb")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer func() { _ = os.RemoveAll(dir) }()
+	testDir = dir
+	return m.M.Run()
+}
+
+// builtProgram is the path of nbhush as install.sh builds it, made once for all tests.
+var builtProgram = sync.OnceValues(func() (string, error) {
+	path := filepath.Join(testDir, "nbhush")
+	out, err := exec.Command("go", "build", "-trimpath", "-ldflags=-s -w", "-o", path, ".").CombinedOutput()
+	if err != nil {
+		return "", fmt.Errorf("build: %w\n%s", err, out)
+	}
+	return path, nil
+})
 
 // TestScripts runs testdata/script, the manual by example. Each script has a
 // home, a git configuration and an agent of its own; random values are in
