@@ -12,7 +12,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -21,9 +20,8 @@ import (
 	"github.com/nbhush/nbhush/kernelhook/zsock"
 )
 
-// echoKernel is a kernel whose reply to an echo_request is an echo_reply, or a
-// kernel_info_reply if the metadata says quiet, with the same content. It
-// verifies and signs as kernels do.
+// echoKernel is a kernel whose reply to an echo_request is an echo_reply with the
+// same content. It verifies and signs as kernels do.
 func echoKernel(file string) int {
 	c, err := readConnection(file)
 	if err != nil {
@@ -59,8 +57,6 @@ func echoKernel(file string) int {
 			publish("busy", m.Header())
 			publish("idle", m.Header())
 			content = []byte(`{"language_info":{"name":"echo"}}`)
-		} else if bytes.Contains(m.Metadata(), []byte("quiet")) {
-			header = []byte(`{"msg_type":"kernel_info_reply","msg_id":"r"}`)
 		}
 		out := wire.New(signer, m.Identities(), header, m.Header(), []byte("{}"), content, nil)
 		_ = shell.Send(msg.Peer, out.Frames)
@@ -133,9 +129,9 @@ func newEcho(t testing.TB, dir string, hooked bool) *echoClient {
 }
 
 // roundTrip sends content and waits for the reply, which it verifies.
-func (e *echoClient) roundTrip(t testing.TB, metadata string, content []byte) wire.Message {
+func (e *echoClient) roundTrip(t testing.TB, content []byte) wire.Message {
 	t.Helper()
-	m := wire.New(e.signer, nil, []byte(`{"msg_type":"echo_request","msg_id":"q","session":"s"}`), []byte("{}"), []byte(metadata), content, nil)
+	m := wire.New(e.signer, nil, []byte(`{"msg_type":"echo_request","msg_id":"q","session":"s"}`), []byte("{}"), []byte("{}"), content, nil)
 	if err := e.shell.Send(m.Frames); err != nil {
 		t.Fatal(err)
 	}
@@ -169,42 +165,8 @@ func TestEcho(t *testing.T) {
 	e := newEcho(t, echoDir(t), true)
 	for _, n := range []int{0, 1, 100, 10_000, 1 << 20, 3 << 20} {
 		content := []byte(`{"x" : "` + strings.Repeat("é\\u00e9 1.10 ", n/13) + `"}`)
-		if got := e.roundTrip(t, "{}", content); !bytes.Equal(got.Content(), content) {
+		if got := e.roundTrip(t, content); !bytes.Equal(got.Content(), content) {
 			t.Errorf("%d bytes came back as %d others", len(content), len(got.Content()))
-		}
-	}
-}
-
-// BenchmarkEcho measures a round trip with an echo kernel, bare and hooked in
-// turns: "quiet" is a reply with nothing to search, "text" one that is searched.
-func BenchmarkEcho(b *testing.B) {
-	dir := echoDir(b)
-	bare, hooked := newEcho(b, dir, false), newEcho(b, dir, true)
-	for _, kind := range []string{`{"quiet":1}`, `{}`} {
-		for _, size := range []int{100, 100_000} {
-			name := map[string]string{`{"quiet":1}`: "quiet", `{}`: "text"}[kind]
-			content := []byte(`{"x":"` + strings.Repeat("a b c d e ", size/10) + `"}`)
-			b.Run(fmt.Sprintf("%s/%dB", name, size), func(b *testing.B) {
-				var times [2][]float64
-				for range 50 {
-					bare.roundTrip(b, kind, content)
-					hooked.roundTrip(b, kind, content)
-				}
-				for b.Loop() {
-					for i, e := range []*echoClient{bare, hooked} {
-						began := time.Now()
-						e.roundTrip(b, kind, content)
-						times[i] = append(times[i], float64(time.Since(began).Nanoseconds())/1e3)
-					}
-				}
-				for i, name := range []string{"bare", "hooked"} {
-					slices.Sort(times[i])
-					b.ReportMetric(times[i][len(times[i])/2], name+"-p50-µs")
-					b.ReportMetric(times[i][len(times[i])*99/100], name+"-p99-µs")
-				}
-				b.ReportMetric(times[1][len(times[1])/2]/times[0][len(times[0])/2], "ratio")
-				b.ReportMetric(0, "ns/op")
-			})
 		}
 	}
 }

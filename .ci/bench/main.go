@@ -5,7 +5,7 @@
 // figure that the budget is about has a unit that begins with got-:
 //
 //	b.ReportMetric(1.31, "got-x")    times the counterpart; or got-µs, got-MB …
-//	b.ReportMetric(1.5, "budget")    at most this; "floor" instead: at least this
+//	b.ReportMetric(1.5, "budget")    at most this; "floor" instead: at least this; neither: a row for comparison
 //
 // The exit code is 1 when a row falls short, after all rows have run.
 package main
@@ -27,6 +27,7 @@ type row struct {
 	name, unit    string
 	got, want     float64
 	floor, broken bool
+	free          bool // has no budget
 	rest          []string // other figures, as printed
 }
 
@@ -75,7 +76,7 @@ func parse(line string) (r row, ok bool) {
 		return row{}, false
 	}
 	r.name = strings.ReplaceAll(strings.TrimPrefix(procs.ReplaceAllString(fields[0], ""), "BenchmarkBudget/"), "_", " ")
-	r.broken = true
+	r.free = true
 	for i := 2; i+1 < len(fields); i += 2 {
 		value, err := strconv.ParseFloat(fields[i], 64)
 		if err != nil {
@@ -84,14 +85,14 @@ func parse(line string) (r row, ok bool) {
 		switch unit := fields[i+1]; {
 		case unit == "ns/op":
 		case unit == "budget" || unit == "floor":
-			r.want, r.floor, r.broken = value, unit == "floor", false
+			r.want, r.floor, r.free = value, unit == "floor", false
 		case strings.HasPrefix(unit, "got-"):
 			r.got, r.unit = value, strings.TrimPrefix(unit, "got-")
 		default:
 			r.rest = append(r.rest, fields[i]+" "+unit)
 		}
 	}
-	r.broken = r.broken || r.unit == ""
+	r.broken = r.unit == ""
 	return r, true
 }
 
@@ -105,10 +106,14 @@ func table(rows []row) bool {
 		if r.floor {
 			bound = "at least"
 		}
-		if r.broken || (r.got > r.want) != r.floor && r.got != r.want {
+		if r.broken || !r.free && (r.got > r.want) != r.floor && r.got != r.want {
 			kept, all = "**no**", false
 		}
-		fmt.Printf("| %s | %.4g %s | %s %.4g | %s | %s |\n", r.name, r.got, r.unit, bound, r.want, kept, strings.Join(r.rest, ", "))
+		budget := fmt.Sprintf("%s %.4g", bound, r.want)
+		if r.free && !r.broken {
+			budget, kept = "none", ""
+		}
+		fmt.Printf("| %s | %.4g %s | %s | %s | %s |\n", r.name, r.got, r.unit, budget, kept, strings.Join(r.rest, ", "))
 	}
 	return all
 }

@@ -89,13 +89,16 @@ func BenchmarkBudget(b *testing.B) {
 	for _, set := range []struct {
 		name  string
 		known []Known
-	}{{"1,000_API_keys_in_all_encodings", apiKeys(1000)}, {"1,000_values_of_all_kinds,_75_of_them_PEM_or_JSON", realistic(5, 1000)}} {
+		floor float64 // 0: none, the row says what large values cost
+	}{{"1,000_API_keys_in_all_encodings", apiKeys(1000), 1000}, {"1,000_values_of_all_kinds,_75_of_them_PEM_or_JSON", realistic(5, 1000), 0}} {
 		s := New(set.known)
 		b.Run("matching,_"+set.name, func(b *testing.B) {
 			for range b.N {
 				ours := throughput(text, func() { mustFind(b, s, text) })
 				b.ReportMetric(ours, "got-MB/s")
-				b.ReportMetric(1000, "floor")
+				if set.floor > 0 {
+					b.ReportMetric(set.floor, "floor")
+				}
 				b.ReportMetric(throughput(text, func() { sha256.Sum256(text) }), "MB/s-SHA-256")
 			}
 		})

@@ -21,6 +21,10 @@ func BenchmarkBudget(b *testing.B) {
 	kernel := measureKernels(b)
 	b.Run("get_from_a_running_cell,_p50", func(b *testing.B) { kernel.get(b) })
 	b.Run("the_same,_times_quicker_than_Python_keyring", func(b *testing.B) { kernel.keyring(b) })
+	echo := measureEcho(b)
+	b.Run("hook,_added_to_a_round_trip_of_100_B,_p50", func(b *testing.B) { echo.added(b, "100") })
+	b.Run("the_same,_with_a_reply_that_the_agent_searches", func(b *testing.B) { echo.added(b, "100 searched") })
+	b.Run("hook,_searched_round_trip_of_100_KB,_to_the_bare_kernel", func(b *testing.B) { echo.ratio(b, "100000 searched") })
 	b.Run("200_MB_printed,_to_the_bare_kernel", func(b *testing.B) { kernel.ratio(b, kernel.Big, 1.25) })
 	b.Run("100,000_lines_printed,_to_the_bare_kernel", func(b *testing.B) { kernel.ratio(b, kernel.Lines, 1.25) })
 	b.Run("hook's_memory,_idle", func(b *testing.B) { report(b, kernel.Idle, "MB", 15) })
@@ -135,6 +139,33 @@ func (f kernelFigures) ratio(b *testing.B, pairs [][2]float64, budget float64) {
 	b.ReportMetric(median(bare), "s-bare")
 	b.ReportMetric(median(ours), "s")
 	report(b, median(rs), "x", budget)
+}
+
+// echoFigures are what testdata/python/bench_echo.py prints: µs, bare and hooked.
+type echoFigures map[string][2][]float64
+
+func measureEcho(b *testing.B) (f echoFigures) {
+	w := newWorld(b)
+	w.setSecret("BENCH_KEY", randomValue())
+	out := w.run(w.command("project", w.python, w.script("bench_echo.py"), w.program, "4000"))
+	if err := json.Unmarshal(out, &f); err != nil {
+		b.Fatal(err)
+	}
+	return f
+}
+
+func (f echoFigures) added(b *testing.B, kind string) {
+	bare, hooked := median(f[kind][0]), median(f[kind][1])
+	b.ReportMetric(bare, "µs-bare")
+	b.ReportMetric(hooked, "µs")
+	report(b, hooked-bare, "µs", 100)
+}
+
+func (f echoFigures) ratio(b *testing.B, kind string) {
+	bare, hooked := median(f[kind][0]), median(f[kind][1])
+	b.ReportMetric(bare, "µs-bare")
+	b.ReportMetric(hooked, "µs")
+	report(b, hooked/bare, "x", 1.75)
 }
 
 func budgetAgent(b *testing.B) {

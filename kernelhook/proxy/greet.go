@@ -82,7 +82,7 @@ func (p *Proxy) greet(ctx context.Context) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, bootstrapTime)
 	defer cancel()
-	id := p.request("execute_request", map[string]any{
+	id := p.ask("execute_request", map[string]any{
 		"code": code, "silent": true, "store_history": false,
 		"user_expressions": map[string]any{}, "allow_stdin": false, "stop_on_error": false,
 	})
@@ -104,7 +104,7 @@ func (p *Proxy) kernelInfo(ctx context.Context) (info wire.Message, ok bool) {
 	ctx, cancel := context.WithTimeout(ctx, infoTime)
 	defer cancel()
 	heard := p.own.heard
-	p.request("kernel_info_request", map[string]any{})
+	p.ask("kernel_info_request", map[string]any{})
 	var again <-chan time.Time
 	for tries := 1; ; {
 		select {
@@ -118,7 +118,7 @@ func (p *Proxy) kernelInfo(ctx context.Context) (info wire.Message, ok bool) {
 				heard = nil
 				break
 			}
-			p.request("kernel_info_request", map[string]any{})
+			p.ask("kernel_info_request", map[string]any{})
 			again = nil
 		case <-ctx.Done():
 			return info, false
@@ -129,8 +129,8 @@ func (p *Proxy) kernelInfo(ctx context.Context) (info wire.Message, ok bool) {
 	}
 }
 
-// request sends a request of the hook's own on shell and returns its msg_id.
-func (p *Proxy) request(msgType string, content map[string]any) string {
+// ask sends a request of the hook's own on shell and returns its msg_id.
+func (p *Proxy) ask(msgType string, content map[string]any) string {
 	id := rand.Text()
 	p.own.add(id)
 	header := encode(map[string]any{
@@ -138,7 +138,7 @@ func (p *Proxy) request(msgType string, content map[string]any) string {
 		"date": time.Now().UTC().Format(time.RFC3339Nano), "version": "5.4",
 	})
 	m := wire.New(p.Signer, [][]byte{p.self}, header, []byte("{}"), []byte("{}"), encode(content), nil)
-	_ = p.back.shell.Send(m.Frames) // a kernel that is gone ends the proxy by itself
+	_ = p.back.dealers[shell].Send(m.Frames) // a kernel that is gone ends the proxy by itself
 	return id
 }
 

@@ -32,7 +32,8 @@ type Proxy struct {
 
 	front  *front
 	back   *back
-	self   []byte // the routing id of the hook's own requests
+	bound  chan struct{} // closed when front is set
+	self   []byte        // the routing id of the hook's own requests
 	gate   chan struct{}
 	own    ownRequests
 	stage  *redact.Stage
@@ -47,7 +48,7 @@ type Proxy struct {
 // anybody sooner than it would without a hook.
 func (p *Proxy) Run(ctx context.Context, clients, kernel Endpoints) error {
 	p.self = []byte("nbhush-self-" + rand.Text())
-	p.gate = make(chan struct{})
+	p.gate, p.bound = make(chan struct{}), make(chan struct{})
 	p.own.replies = make(chan wire.Message, 16)
 	p.own.heard = make(chan struct{})
 	p.own.requests = map[string]bool{}
@@ -55,35 +56,38 @@ func (p *Proxy) Run(ctx context.Context, clients, kernel Endpoints) error {
 	p.notice.text = p.Notice
 	p.notice.pending.Store(p.Notice != "")
 
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
 	if err := p.connect(ctx, kernel); err != nil {
-		return err
-	}
-	var err error
-	if p.front, err = listen(clients); err != nil {
+		cancel()
 		return errors.Join(err, p.back.close())
 	}
-	ctx, cancel := context.WithCancel(ctx)
+	f, err := listen(clients, func(c channel, m zsock.Message) { p.request(ctx, c, m) })
+	if err != nil {
+		cancel()
+		return errors.Join(err, f.close(), p.back.close())
+	}
+	p.front = f
+	close(p.bound)
 	var wg sync.WaitGroup
-	wg.Go(func() { p.toKernel(ctx, p.front.shell, p.back.shell, p.gate) })
-	wg.Go(func() { p.toKernel(ctx, p.front.control, p.back.control, nil) })
-	wg.Go(func() { p.toKernel(ctx, p.front.stdin, p.back.stdin, nil) })
 	wg.Go(func() { p.welcome(ctx) })
 	wg.Go(func() { p.greet(ctx) })
-	var replies sync.WaitGroup // these end with the kernel
-	replies.Go(func() { p.toClient(ctx, p.back.shell, p.front.shell) })
-	replies.Go(func() { p.toClient(ctx, p.back.control, p.front.control) })
-	replies.Go(func() { p.toClient(ctx, p.back.stdin, p.front.stdin) })
-	replies.Go(func() { p.publishAll(ctx) })
-	replies.Wait()
+	p.publishAll(ctx) // until the kernel ends
+	for _, d := range p.back.dealers {
+		select {
+		case <-d.Done():
+		case <-ctx.Done():
+		}
+	}
 	cancel()
 	wg.Wait()
 	p.stage.Close()
 	return errors.Join(p.back.close(), p.front.close())
 }
 
-// connect waits for the kernel to be there.
+// connect waits for the kernel to be there. Its replies are carried until ctx ends.
 func (p *Proxy) connect(ctx context.Context, kernel Endpoints) (err error) {
-	ctx, cancel := context.WithCancel(ctx)
+	dialing, cancel := context.WithCancel(ctx)
 	defer cancel()
 	done := make(chan struct{})
 	defer close(done)
@@ -94,37 +98,26 @@ func (p *Proxy) connect(ctx context.Context, kernel Endpoints) (err error) {
 		case <-done:
 		}
 	}()
-	p.back, err = dial(ctx, kernel)
+	p.back, err = dial(dialing, kernel, func(c channel, m zsock.Message) { p.reply(ctx, c, m) })
 	return err
 }
 
-// toKernel carries requests of clients, after gate is open if there is one.
-func (p *Proxy) toKernel(ctx context.Context, from *zsock.Router, to *zsock.Dealer, gate <-chan struct{}) {
-	var frames [][]byte
-	for {
-		msg, err := from.Recv(ctx)
-		if err != nil {
-			return
-		}
-		if gate != nil {
-			select {
-			case <-gate:
-				gate = nil
-			case <-ctx.Done():
-				return
-			}
-		}
-		if !msg.Trusted || p.notice.pending.Load() {
-			p.inspect(from, msg)
-		}
-		frames = append(append(frames[:0], msg.Peer), msg.Frames...)
-		err = to.Send(frames)
-		clear(frames)
-		msg.Release()
-		if err != nil {
-			return
-		}
+// request carries a request of a client to the kernel.
+func (p *Proxy) request(ctx context.Context, c channel, msg zsock.Message) {
+	defer msg.Release()
+	gate := p.bound
+	if c == shell {
+		gate = p.gate // which opens later
 	}
+	select {
+	case <-gate:
+	case <-ctx.Done():
+		return
+	}
+	if !msg.Trusted || p.notice.pending.Load() {
+		p.inspect(p.front.routers[c], msg)
+	}
+	_ = p.back.dealers[c].Send(append([][]byte{msg.Peer}, msg.Frames...)) // a kernel that is gone ends the proxy by itself
 }
 
 // inspect looks at a request that the proxy acts on: the first one of a
@@ -140,18 +133,13 @@ func (p *Proxy) inspect(from *zsock.Router, msg zsock.Message) {
 	p.notice.seen(m)
 }
 
-// toClient carries replies and input_requests to the clients that they are for.
-func (p *Proxy) toClient(ctx context.Context, from *zsock.Dealer, to *zsock.Router) {
-	for {
-		msg, err := from.Recv(ctx)
-		if err != nil {
-			return
-		}
-		p.reply(ctx, msg, to)
+// reply carries a reply or an input_request to the client that it is for.
+func (p *Proxy) reply(ctx context.Context, c channel, msg zsock.Message) {
+	select {
+	case <-p.bound:
+	case <-ctx.Done():
+		return
 	}
-}
-
-func (p *Proxy) reply(ctx context.Context, msg zsock.Message, to *zsock.Router) {
 	m, err := wire.Parse(msg.Frames)
 	if err != nil || len(m.Identities()) == 0 {
 		return // for nobody
@@ -162,7 +150,7 @@ func (p *Proxy) reply(ctx context.Context, msg zsock.Message, to *zsock.Router) 
 	}
 	p.stage.Flush(m)
 	m = p.Redactor.Message(ctx, m)
-	_ = to.Send(m.Frames[0], m.Frames[1:]) // a client that is gone needs no reply
+	_ = p.front.routers[c].Send(m.Frames[0], m.Frames[1:]) // a client that is gone needs no reply
 	msg.Release()
 }
 

@@ -16,34 +16,40 @@ type Endpoints struct {
 	Shell, Control, Stdin, IOPub, Heartbeat string
 }
 
+// channel is one of those on which requests come and replies go.
+type channel int
+
+const (
+	shell channel = iota
+	control
+	stdin
+	channels
+)
+
+func (e Endpoints) of(c channel) string { return [channels]string{e.Shell, e.Control, e.Stdin}[c] }
+
 // front holds the sockets that clients connect to.
 type front struct {
-	shell, control, stdin *zsock.Router
-	iopub                 *zsock.XPub
-	heartbeat             *zsock.Echo
+	routers   [channels]*zsock.Router
+	iopub     *zsock.XPub
+	heartbeat *zsock.Echo
 }
 
-// listen binds the front sockets.
-func listen(e Endpoints) (_ *front, err error) {
-	f := new(front)
-	defer func() {
-		if err != nil { // f is not returned
-			err = errors.Join(fmt.Errorf("bind the kernel's ports: %w", err), f.close())
-		}
-	}()
-	for _, r := range []struct {
-		endpoint string
-		router   **zsock.Router
-	}{{e.Shell, &f.shell}, {e.Control, &f.control}, {e.Stdin, &f.stdin}} {
-		if *r.router, err = zsock.ListenRouter(r.endpoint, zsock.Options{}); err != nil {
-			return nil, err
+// listen binds the front sockets. What comes goes to request. After an error the
+// caller closes what is there.
+func listen(e Endpoints, request func(channel, zsock.Message)) (f *front, err error) {
+	f = new(front)
+	for c := range channels {
+		o := zsock.Options{Handle: func(m zsock.Message) { request(c, m) }}
+		if f.routers[c], err = zsock.ListenRouter(e.of(c), o); err != nil {
+			return f, fmt.Errorf("bind the kernel's ports: %w", err)
 		}
 	}
-	if f.iopub, err = zsock.ListenXPub(e.IOPub, zsock.Options{}); err != nil {
-		return nil, err
+	if f.iopub, err = zsock.ListenXPub(e.IOPub, zsock.Options{}); err == nil {
+		f.heartbeat, err = zsock.ListenEcho(e.Heartbeat, zsock.Options{})
 	}
-	if f.heartbeat, err = zsock.ListenEcho(e.Heartbeat, zsock.Options{}); err != nil {
-		return nil, err
+	if err != nil {
+		return f, fmt.Errorf("bind the kernel's ports: %w", err)
 	}
 	return f, nil
 }
@@ -51,7 +57,7 @@ func listen(e Endpoints) (_ *front, err error) {
 // close closes the sockets; what is queued for clients is still written, for at most a second.
 func (f *front) close() error {
 	var g errgroup.Group
-	for _, r := range []*zsock.Router{f.shell, f.control, f.stdin} {
+	for _, r := range f.routers {
 		if r != nil {
 			g.Go(r.Close)
 		}
@@ -67,12 +73,13 @@ func (f *front) close() error {
 
 // back holds the sockets that are connected to the kernel.
 type back struct {
-	shell, control, stdin *zsock.Dealer
-	iopub                 *zsock.Sub
+	dealers [channels]*zsock.Dealer
+	iopub   *zsock.Sub
 }
 
-// dial connects to a kernel that may still be starting, until ctx ends.
-func dial(ctx context.Context, e Endpoints) (*back, error) {
+// dial connects to a kernel that may still be starting, until ctx ends. What
+// comes on its dealers goes to reply. After an error the caller closes what is there.
+func dial(ctx context.Context, e Endpoints, reply func(channel, zsock.Message)) (*back, error) {
 	b := new(back)
 	identity := []byte("nbhush-" + rand.Text())
 	g, ctx := errgroup.WithContext(ctx)
@@ -80,24 +87,22 @@ func dial(ctx context.Context, e Endpoints) (*back, error) {
 		b.iopub, err = zsock.DialSub(ctx, e.IOPub, [][]byte{{}}, zsock.Options{})
 		return err
 	})
-	for _, d := range []struct {
-		endpoint string
-		dealer   **zsock.Dealer
-	}{{e.Shell, &b.shell}, {e.Control, &b.control}, {e.Stdin, &b.stdin}} {
+	for c := range channels {
 		g.Go(func() (err error) {
-			*d.dealer, err = zsock.DialDealer(ctx, d.endpoint, identity, zsock.Options{})
+			o := zsock.Options{Handle: func(m zsock.Message) { reply(c, m) }}
+			b.dealers[c], err = zsock.DialDealer(ctx, e.of(c), identity, o)
 			return err
 		})
 	}
 	if err := g.Wait(); err != nil {
-		return nil, errors.Join(fmt.Errorf("connect to the kernel: %w", err), b.close())
+		return b, fmt.Errorf("connect to the kernel: %w", err)
 	}
 	return b, nil
 }
 
 func (b *back) close() error {
 	var errs []error
-	for _, d := range []*zsock.Dealer{b.shell, b.control, b.stdin} {
+	for _, d := range b.dealers {
 		if d != nil {
 			errs = append(errs, d.Close())
 		}

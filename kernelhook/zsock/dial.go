@@ -142,14 +142,22 @@ func (d *Dealer) read() {
 			d.err = d.ended(err)
 			return
 		}
+		m := b.message(nil)
+		if d.opts.Handle != nil {
+			d.opts.Handle(m)
+			continue
+		}
 		select {
-		case d.in <- b.message(nil):
+		case d.in <- m:
 		case <-d.out.gone:
 			d.err = ErrClosed
 			return
 		}
 	}
 }
+
+// Done is closed when the connection has ended and no more messages come.
+func (d *Dealer) Done() <-chan struct{} { return d.end }
 
 // Send sends one message. It waits while more than Options.Queue bytes are
 // queued. An error is final: the connection has ended.

@@ -39,10 +39,11 @@ type Options struct {
 	// Linger is how long Close waits for queued messages to be written:
 	// 1 s if zero, as ipykernel does; not at all if negative.
 	Linger time.Duration
-	// Handle, if set, is called by a Router with each message, in place of Recv,
-	// on the goroutine of the connection that it came on: the peer's next
-	// message is read when it returns. It may block, until Close at most, and
-	// may call Send.
+	// Handle, if set, is called by a Router or a Dealer with each message, in
+	// place of Recv, on the goroutine of the connection that it came on: the
+	// next message of that peer is read when it returns. It may block, until
+	// Close at most, and may call Send. A hand-over to another goroutine would
+	// cost as much as all the rest of a small message.
 	Handle func(m Message)
 	// OnDrop, if set, is told how many messages an XPub has just dropped
 	// for one slow subscriber.
