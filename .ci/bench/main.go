@@ -27,7 +27,7 @@ type row struct {
 	name, unit    string
 	got, want     float64
 	floor, broken bool
-	free          bool // has no budget
+	free          bool     // has no budget
 	rest          []string // other figures, as printed
 }
 
