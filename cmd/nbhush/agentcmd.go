@@ -37,7 +37,7 @@ agent lock makes it forget them until agent unlock.`,
 	sub("status", "say what the agent holds; does not start it", a.runningClient().Status)
 	sub("lock", "forget every value until unlock", a.runningClient().Lock)
 	sub("unlock", "read the values again", func(ctx context.Context) (api.Status, error) { return runUnlock(ctx, a) })
-	cmd.AddCommand(newAgentStopCmd(a), newAgentServeCmd(a))
+	cmd.AddCommand(newAgentStopCmd(a), newAgentServeCmd(a), newAgentSocketCmd(a))
 	return cmd
 }
 
@@ -69,6 +69,18 @@ func newAgentServeCmd(a *app) *cobra.Command {
 				return nil
 			}
 			return err
+		},
+	}
+}
+
+// newAgentSocketCmd is for the Python beside Jupyter, which knows no path of ours.
+func newAgentSocketCmd(a *app) *cobra.Command {
+	return &cobra.Command{
+		Use: "socket", Short: "print the path of the agent's socket", Hidden: true,
+		Args: argRange(0, 0, "no arguments"),
+		RunE: func(*cobra.Command, []string) error {
+			a.printf("%s\n", a.home.Socket())
+			return nil
 		},
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/nbhush/nbhush/kernelhook/kernelspec"
+	"github.com/nbhush/nbhush/nbstrip/jupyter"
 )
 
 type jupyterOptions struct{ json bool }
@@ -18,10 +19,12 @@ func newJupyterCmd(a *app) *cobra.Command {
 	var o jupyterOptions
 	cmd := asGroup(&cobra.Command{
 		Use:   "jupyter",
-		Short: "let Jupyter start every kernel behind nbhush",
-		Long: `Puts a kernel provisioner into this user's Jupyter configuration: a marked block in
-jupyter_config.py and a folder of Python files, no pip and no kernel spec touched.
-Servers see it when they start next; disable puts the file back to the byte.
+		Short: "let Jupyter start every kernel behind nbhush, and save no value",
+		Long: `Puts a kernel provisioner and a server extension, which takes values out of notebooks
+before they are saved, into this user's Jupyter configuration: a marked block in
+jupyter_config.py, jupyter_server_config.d/nbhush.json and a folder of Python files, no
+pip and no kernel spec touched. Servers see it when they start next; disable puts all
+back to the byte.
 
 Programs that use Jupyter's libraries read no configuration (nbclient, papermill,
 VS Code): for them there is nbhush kernels enable, or in a shell of their own
@@ -47,9 +50,9 @@ of Jupyter, or in a kernel spec, starts kernels without nbhush.`,
 		c.Flags().BoolVar(&o.json, "json", false, "print the status as JSON")
 		cmd.AddCommand(c)
 	}
-	sub("enable", "put the provisioner into Jupyter's configuration, or bring it up to date", runJupyterEnable)
-	sub("disable", "take it out again", runJupyterDisable)
-	sub("status", "say whether kernels start behind nbhush", runJupyterStatus)
+	sub("enable", "put both into Jupyter's configuration, or bring them up to date", runJupyterEnable)
+	sub("disable", "take them out again", runJupyterDisable)
+	sub("status", "say whether kernels start behind nbhush and saves are checked", runJupyterStatus)
 	return cmd
 }
 
@@ -64,6 +67,21 @@ func (a *app) provisioner() (kernelspec.Provisioner, error) {
 		return kernelspec.Provisioner{}, err
 	}
 	return kernelspec.Provisioner{Dirs: dirs, Folder: a.home.Jupyter(), Binary: binary, Version: version}, nil
+}
+
+// extension is the server extension that belongs to p.
+func extension(p kernelspec.Provisioner) jupyter.Extension {
+	return jupyter.Extension{Config: p.Dirs.Config, Folder: p.Folder, Binary: p.Binary}
+}
+
+// jupyterStatus is what jupyter status --json prints.
+type jupyterStatus struct {
+	kernelspec.ProvisionerStatus
+	Save jupyter.Status `json:"save"`
+}
+
+func statusOf(p kernelspec.Provisioner) jupyterStatus {
+	return jupyterStatus{p.Status(), extension(p).Status()}
 }
 
 // ownPath is the path by which others should start this program: the one that
@@ -84,7 +102,12 @@ func runJupyterEnable(a *app, p kernelspec.Provisioner, o jupyterOptions) error 
 	if err != nil {
 		return err
 	}
-	st := p.Status()
+	saves, err := extension(p).Enable()
+	if err != nil {
+		return err
+	}
+	changed = changed || saves
+	st := statusOf(p)
 	if o.json {
 		return a.printJSON(st)
 	}
@@ -94,9 +117,9 @@ func runJupyterEnable(a *app, p kernelspec.Provisioner, o jupyterOptions) error 
 	}
 	a.say("the provisioner %s in %s", word, st.Config)
 	if changed {
-		a.hintf("servers that run now start kernels behind nbhush after a restart")
+		a.hintf("servers that run now start kernels behind nbhush, and check what they save, after a restart")
 	}
-	a.warnChosen(st)
+	a.warnChosen(st.ProvisionerStatus)
 	return nil
 }
 
@@ -107,11 +130,16 @@ func (a *app) warnChosen(st kernelspec.ProvisionerStatus) {
 }
 
 func runJupyterDisable(a *app, p kernelspec.Provisioner, o jupyterOptions) error {
+	saves, err := extension(p).Disable()
+	if err != nil {
+		return err
+	}
 	changed, err := p.Disable()
 	if err != nil {
 		return err
 	}
-	st := p.Status()
+	changed = changed || saves
+	st := statusOf(p)
 	switch {
 	case o.json:
 		return a.printJSON(st)
@@ -124,7 +152,7 @@ func runJupyterDisable(a *app, p kernelspec.Provisioner, o jupyterOptions) error
 }
 
 func runJupyterStatus(a *app, p kernelspec.Provisioner, o jupyterOptions) error {
-	st := p.Status()
+	st := statusOf(p)
 	if o.json {
 		return a.printJSON(st)
 	}
@@ -139,13 +167,20 @@ func runJupyterStatus(a *app, p kernelspec.Provisioner, o jupyterOptions) error 
 	if st.Binary != "" {
 		a.printf("nbhush %s, %s\n", printable(st.Version), printable(st.Binary))
 	}
-	if st.Problem != "" {
-		a.say("%s", st.Problem)
+	if st.Save.Enabled {
+		a.printf("saves checked\n")
 	}
-	if st.Mend != "" {
-		a.hintf("%s", st.Mend)
+	mends := map[string]bool{}
+	for _, s := range []struct{ problem, mend string }{{st.Problem, st.Mend}, {st.Save.Problem, st.Save.Mend}} {
+		if s.problem != "" {
+			a.say("%s", s.problem)
+		}
+		if s.mend != "" && !mends[s.mend] {
+			mends[s.mend] = true
+			a.hintf("%s", s.mend)
+		}
 	}
-	a.warnChosen(st)
+	a.warnChosen(st.ProvisionerStatus)
 	return nil
 }
 
@@ -163,6 +198,12 @@ func checkProvisioner(_ context.Context, a *app) finding {
 		return warn("", "%s names another default provisioner, which wins", strings.Join(st.Chosen, ", "))
 	case st.Stale:
 		return warn(st.Mend, "%s is of nbhush %s, for %s", st.Folder, st.Version, st.Binary)
+	}
+	switch s := extension(p).Status(); {
+	case !s.Enabled:
+		return warn(s.Mend, "%s", s.Problem)
+	case s.Stale:
+		return warn(s.Mend, "the files that check saves, in %s, are of another nbhush", st.Folder)
 	}
 	return ok("in %s", st.Config)
 }

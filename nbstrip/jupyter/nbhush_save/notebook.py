@@ -1,0 +1,309 @@
+"""Finds the texts of a notebook's model, asks the agent about them and edits them in place.
+
+A text is what package nbstrip/notebook calls one: the lines of a source, of a stream or of a
+MIME entry joined, every other string, member names, and whole numbers of eight digits or more.
+Text is UTF-8; a lone surrogate passes through as the bytes that it would have.
+"""
+
+import bisect
+
+BATCH = 160 << 10  # bytes of short texts in one request: what a socket takes at once
+ALONE = 64 << 10  # a text from this size on goes without others
+WINDOW = 1 << 20  # bytes of a longer text in one request
+LONGEST = (4 << 20) - 1
+SHORTEST = 8  # bytes of the shortest value that anybody looks for
+BETWEEN = b"\xff"  # stands between two texts of a batch, and in no UTF-8
+
+PLAIN, NUMBER, BINARY = range(3)
+
+JOINED = {"text", "html", "svg", "latex", "json", "javascript"}  # of an output, in nbformat 3 too
+IMAGES = {"png", "jpeg", "pdf"}
+
+
+def strip(nb, link):
+    """Take what the agent knows out of nb, a notebook as JSON has it; return the names of what it was."""
+    s = Search(link)
+    s.notebook(nb)
+    hits = s.finish()
+    if not hits:
+        return set()
+    names = {name for _, spans in hits for _, _, name in spans}
+    labels = s.labels(names)
+    renamed = {}
+    for (owner, key, kind), spans in hits:
+        if owner is s.names:
+            renamed[key] = edited([key], spans, labels)[0]
+        elif kind == NUMBER:
+            owner[key] = labels[spans[0][2]]
+        elif kind == BINARY:
+            drop(owner, key, labels[spans[0][2]])
+        elif isinstance(owner[key], str):
+            owner[key] = edited([owner[key]], spans, labels)[0]
+        else:
+            owner[key][:] = edited(owner[key], spans, labels)
+    if renamed:
+        rename(nb, unique(renamed, s.names))
+    return names
+
+
+def strip_text(text, link):
+    """Return text, which is no readable notebook, without what the agent knows, and the names of what it was."""
+    s = Search(link)
+    s.add([text], 0, text, PLAIN)
+    hits = s.finish()
+    spans = [span for _, spans in hits for span in spans]
+    names = {name for _, _, name in spans}
+    return (edited([text], spans, s.labels(names))[0] if spans else text), names
+
+
+class Search:
+    """Gathers texts, each as its owner and the key or index that it has there, while the agent searches."""
+
+    def __init__(self, link):
+        self.link, self.names, self.hits, self.again = link, {}, [], []
+        self.parts, self.members, self.size = [], [], 0
+
+    def notebook(self, nb):
+        self.names.update(nb)
+        for key in nb:
+            if key == "cells":
+                self.each(nb, key, self.cell)
+            elif key == "worksheets":
+                self.each(nb, key, self.notebook)
+            else:
+                self.value(nb, key)
+
+    def cell(self, cell):
+        self.names.update(cell)
+        for key in cell:
+            if key in ("source", "input"):
+                self.lines(cell, key, PLAIN)
+            elif key == "outputs":
+                self.each(cell, key, self.output)
+            elif key == "attachments" and isinstance(cell[key], dict):
+                self.names.update(cell[key])
+                for name in cell[key]:
+                    self.bundle(cell[key], name)
+            else:
+                self.value(cell, key)
+
+    def output(self, output):
+        self.names.update(output)
+        for key in output:
+            if key == "data":
+                self.bundle(output, key)
+            elif key in JOINED:
+                self.lines(output, key, PLAIN)
+            elif key in IMAGES:
+                self.lines(output, key, BINARY)
+            else:
+                self.value(output, key)
+
+    def bundle(self, owner, key):
+        bundle = owner[key]
+        if not isinstance(bundle, dict):
+            return self.value(owner, key)
+        self.names.update(bundle)
+        for mime in bundle:
+            if mime == "application/json" or mime.endswith("+json"):
+                self.value(bundle, mime)
+            else:
+                self.lines(bundle, mime, BINARY if is_binary(mime) else PLAIN)
+
+    def each(self, owner, key, read):
+        if not isinstance(owner[key], list):
+            return self.value(owner, key)
+        for i, item in enumerate(owner[key]):
+            if isinstance(item, dict):
+                read(item)
+            else:
+                self.value(owner[key], i)
+
+    def value(self, owner, key):
+        x = owner[key]
+        if isinstance(x, str):
+            self.add(owner, key, x, PLAIN)
+        elif isinstance(x, dict):
+            self.names.update(x)
+            for name in x:
+                self.value(x, name)
+        elif isinstance(x, list):
+            for i in range(len(x)):
+                self.value(x, i)
+        elif type(x) is int and x >= 10 ** (SHORTEST - 1):
+            self.add(owner, key, str(x), NUMBER)
+
+    def lines(self, owner, key, kind):
+        """Add what nbformat calls a multi-line string: a string or a list of strings."""
+        x = owner[key]
+        if isinstance(x, list):
+            try:
+                x = "".join(x)
+            except TypeError:
+                return self.value(owner, key)
+        if not isinstance(x, str):
+            return self.value(owner, key)
+        if kind == BINARY:
+            x = x.replace("\n", "").replace("\r", "")
+        self.add(owner, key, x, kind)
+
+    def add(self, owner, key, text, kind):
+        if len(text) * 4 < SHORTEST:
+            return
+        text = encode(text)
+        if len(text) > ALONE:
+            return self.alone((owner, key, kind), text)
+        if self.size + len(text) > BATCH:
+            self.flush()
+        self.members.append((self.size, self.size + len(text), (owner, key, kind), text))
+        self.parts.append(text)
+        self.size += len(text) + 1
+
+    def flush(self):
+        if not self.parts:
+            return
+        members = self.members
+        self.link.ask(BETWEEN.join(self.parts), lambda spans, _: spans and self.assign(members, spans))
+        self.parts, self.members, self.size = [], [], 0
+
+    def assign(self, members, spans):
+        """Give each span to the text that it is in; a text which one reaches into is searched on its own."""
+        starts = [m[0] for m in members]
+        own, crossed = {}, set()
+        for start, end, name in spans:
+            first = max(bisect.bisect_right(starts, start) - 1, 0)
+            last = bisect.bisect_left(starts, end) - 1
+            if first == last and end <= members[first][1]:
+                own.setdefault(first, []).append((start - starts[first], end - starts[first], name))
+            else:
+                crossed.update(range(first, last + 1))
+        self.hits += [(members[i][2], own[i]) for i in own if i not in crossed]
+        self.again += [members[i][2:] for i in crossed]
+
+    def alone(self, place, text):
+        """Search a text window by window, each of which begins where a match could reach over the end of the one before."""
+        found, view, at, size = [], memoryview(text), 0, WINDOW
+        while at < len(view):
+            window = view[at : at + size]
+            answer = []
+            self.link.ask(window, lambda *a: answer.extend(a))
+            self.link.wait()
+            spans, tail = answer
+            done = len(window) if at + len(window) == len(view) else len(window) - tail
+            if done == 0:
+                if size < LONGEST:
+                    size = min(2 * size, LONGEST)
+                    continue
+                done = len(window)  # longer than any value: what was found stands
+            found += [(at + s, at + e, name) for s, e, name in spans if e <= done]
+            at += done
+        if found:
+            self.hits.append((place, found))
+
+    def finish(self):
+        for name in self.names:
+            self.add(self.names, name, name, PLAIN)
+        self.flush()
+        self.link.wait()
+        for place, text in self.again:
+            self.alone(place, text)
+        return self.hits
+
+    def labels(self, names):
+        """Return the placeholder for each name; one that would itself hold a value is replaced by ***."""
+        labels = {}
+        for name in names:
+            label = "[nbhush:%s]" % name
+            labels[name] = label
+
+            def answered(spans, _, name=name):
+                if spans:
+                    labels[name] = "***"
+
+            self.link.ask(encode(label), answered)
+        self.link.wait()
+        return labels
+
+
+def is_binary(mime):
+    """Say whether Jupyter keeps data of the MIME type in base64."""
+    kind, _, form = mime.partition("/")
+    if kind in ("image", "audio", "video", "font"):
+        return not form.endswith("+xml")
+    return kind == "application" and form in ("pdf", "octet-stream", "zip", "gzip")
+
+
+def encode(text):
+    try:
+        return text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-8", "surrogatepass")
+
+
+def edited(items, spans, labels):
+    """Return items, which are one text, with each span replaced: the first string that a
+    span touches gets the placeholder, the others lose their part of the value."""
+    result, begin, i = [], 0, 0
+    labelled = set()
+    for item in items:
+        raw = encode(item)
+        end, out, at = begin + len(raw), [], 0
+        while i < len(spans) and spans[i][1] <= begin:
+            i += 1
+        for n in range(i, len(spans)):
+            start, stop, name = spans[n]
+            if start >= end:
+                break
+            start, stop = boundary(raw, max(start - begin, 0), -1), boundary(raw, min(stop - begin, len(raw)), 1)
+            out.append(raw[at : max(start, at)])
+            if n not in labelled:
+                out.append(encode(labels[name]))
+                labelled.add(n)
+            at = max(stop, at)
+        result.append(b"".join([*out, raw[at:]]).decode("utf-8", "surrogatepass") if out else item)
+        begin = end
+    return result
+
+
+def boundary(raw, at, step):
+    """Return the nearest offset from `at` on, in the direction of step, that is not inside a character."""
+    while 0 < at < len(raw) and raw[at] & 0xC0 == 0x80:
+        at += step
+    return at
+
+
+def drop(bundle, key, label):
+    """Take a binary entry out whole. Where no text would be left, the placeholder becomes it."""
+    if "text/plain" in bundle or "text" in bundle:
+        del bundle[key]
+        return
+    text = "text/plain" if "/" in key else "text"
+    entries = [(text, label) if name == key else (name, value) for name, value in bundle.items()]
+    bundle.clear()
+    bundle.update(entries)
+
+
+def unique(renamed, names):
+    """Make the new names differ from one another and from all that stay: equal ones would lose data."""
+    taken = {name for name in names if name not in renamed}
+    for old, new in renamed.items():
+        base, n = new, 2
+        while new in taken:
+            new, n = "%s~%d" % (base, n), n + 1
+        taken.add(new)
+        renamed[old] = new
+    return renamed
+
+
+def rename(x, names):
+    """Give the members of every object in x their new names, in the order in which they are."""
+    if isinstance(x, dict):
+        if any(name in names for name in x):
+            entries = [(names.get(name, name), value) for name, value in x.items()]
+            x.clear()
+            x.update(entries)
+        x = x.values()
+    elif not isinstance(x, list):
+        return
+    for item in x:
+        rename(item, names)
