@@ -33,6 +33,7 @@ func BenchmarkBudget(b *testing.B) {
 		report(b, kernel.After, "MB", 40)
 	})
 	b.Run("agent's_memory_with_200_secrets", budgetAgent)
+	budgetSave(b)
 }
 
 // report prints a row: got is at most budget, in unit.

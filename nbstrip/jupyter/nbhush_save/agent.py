@@ -66,7 +66,7 @@ class Link:
         """Start the clocks for one save: the agent may keep us waiting for left seconds until its next answer, and for total in all."""
         self.left = self.total = self.idle
 
-    def ask(self, text, done, most=2):
+    def ask(self, text, done, most=8):
         """Send text, of less than MAX_FRAME bytes; done(spans, tail) is called when the answer is here.
 
         Returns when at most `most` answers are awaited.

@@ -119,6 +119,7 @@ class Guard:
 
     def checked(self, path, work):
         """Do work, which returns the names of what it took out. No error leaves."""
+        path = str(path).strip("/")
         try:
             names = work()
         except agent.Away as why:
