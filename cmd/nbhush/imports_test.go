@@ -64,6 +64,7 @@ func TestImports(t *testing.T) {
 		"kernelhook/zsock":  {},
 		"nbstrip/notebook":  {},
 		"nbstrip/gitfilter": {"agent/match", "agent/savefile", "nbstrip", "nbstrip/notebook"},
+		"nbstrip/jupyter":   {"agent/savefile"},
 		"nbstrip/watch":     {"agent/match", "agent/savefile", "nbstrip", "nbstrip/notebook"},
 		"agent/policy":      {"agent/secret", "agent/savefile"},
 		"agent/audit":       {"agent/secret", "agent/savefile"},

@@ -9,11 +9,13 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	mathbig "math/big"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -256,6 +258,27 @@ func TestSaveWithoutAgent(t *testing.T) {
 	s.until("stripped again", func() bool { save("killed.ipynb"); return s.clean("killed.ipynb") })
 	s.mustBeClean("killed.ipynb")
 
+	// Killed while it searches: the save is whole, and what comes after it is checked.
+	big := plainNotebook(20_000_000)
+	big["metadata"] = map[string]any{"note": s.plain}
+	for range 4 {
+		pid := s.agentPID()
+		var wait sync.WaitGroup
+		wait.Go(func() {
+			n, _ := rand.Int(rand.Reader, mathbig.NewInt(400))
+			time.Sleep(time.Duration(n.Int64()) * time.Millisecond)
+			_ = syscall.Kill(pid, syscall.SIGKILL)
+		})
+		s.put("big.ipynb", "notebook", "json", big)
+		wait.Wait()
+		var saved map[string]any
+		if err := json.Unmarshal(s.read("project/big.ipynb"), &saved); err != nil || len(saved["cells"].([]any)) != len(big["cells"].([]any)) {
+			t.Fatalf("the notebook is not whole: %v", err)
+		}
+		t.Logf("killed at a random moment: checked %v", s.clean("big.ipynb"))
+		s.until("stripped again", func() bool { save("killed.ipynb"); return s.clean("killed.ipynb") })
+	}
+
 	// Stopped: it takes connections and answers none.
 	pid := s.agentPID()
 	if err := syscall.Kill(pid, syscall.SIGSTOP); err != nil {
@@ -445,7 +468,27 @@ func TestSaveInBrowser(t *testing.T) {
 			if !strings.Contains(got.Third, "third = 3") || len(got.Dialogs) > 0 || len(got.Before) > 0 {
 				t.Errorf("dialogs %q, then %q; saved:\n%s", got.Before, got.Dialogs, n.mask([]byte(got.Third)))
 			}
-			t.Logf("the cell shows %s", n.mask([]byte(got.Shown)))
+			l.stop(t)
+			w.mustBeNowhere(n, map[string]bool{".jupyter_ystore.db": name == "collaboration"})
 		})
+	}
+}
+
+// mustBeNowhere searches every file of the home but those that are known to
+// hold what is typed: jupyter-collaboration keeps a history of every document.
+func (w *world) mustBeNowhere(n needles, known map[string]bool) {
+	w.Helper()
+	err := filepath.WalkDir(w.dir, func(path string, d os.DirEntry, err error) error {
+		if err != nil || !d.Type().IsRegular() {
+			return err
+		}
+		b, err := os.ReadFile(path)
+		if err == nil && !known[d.Name()] {
+			n.mustNotBeIn(w, path, b)
+		}
+		return err
+	})
+	if err != nil {
+		w.Fatal(err)
 	}
 }

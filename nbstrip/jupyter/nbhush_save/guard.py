@@ -80,7 +80,7 @@ class Guard:
         """Return the file raw, stripped to the byte by nbhush itself; one that cannot be read is stripped as text."""
         out = self.run(["strip", "-"], raw)
         if out is not None:
-            return out, {"?"} if out != raw else set()
+            return out, {"secrets"} if out != raw else set()
         text, names = self.asking(lambda link: notebook.strip_text(raw.decode("utf-8", "surrogateescape"), link))
         return text.encode("utf-8", "surrogateescape"), names
 
@@ -111,7 +111,7 @@ class Guard:
             file = manager._get_os_path(path.strip("/"))
             before = stamp(file)
             self.run(["strip", os.path.abspath(file)])
-            return {"?"} if stamp(file) != before else set()
+            return {"secrets"} if stamp(file) != before else set()
 
         return bool(self.checked(path, strip))
 
@@ -123,34 +123,36 @@ class Guard:
         try:
             names = work()
         except agent.Away as why:
-            self.say(path, why, why.mend)
+            self.say(path, str(why) if why.refused else "away", why, why.mend)
             if not why.refused:
                 self.watch()
         except Exception as why:
-            self.say(path, "%s: %s" % (type(why).__name__, without_text(why)), "nbhush doctor")
+            self.say(path, type(why), type(why).__name__, "nbhush doctor")
         else:
             self.said.clear()
             if names:
-                self.log.info("nbhush: took out of %s, before it was saved: %s", path, ", ".join(sorted(names - {"?"})) or "secrets")
+                self.log.info("nbhush: took out of %s, before it was saved: %s", path, ", ".join(sorted(names)))
             self.unchecked.pop(path, None)
             return names
         self.unchecked[path] = None
         return None
 
-    def say(self, path, what, mend):
-        if str(what) in self.said:
-            return
-        self.said.add(str(what))
-        self.log.warning("nbhush: %s was saved unchecked, and so is what follows: %s; to mend it: %s, then: nbhush strip FILE", path, what, mend)
+    def say(self, path, kind, what, mend):
+        if kind not in self.said:
+            self.said.add(kind)
+            self.log.warning(
+                "nbhush: %s was saved unchecked, and so is what follows: %s; to mend it: %s, then: nbhush strip FILE", path, what, mend
+            )
 
     def asking(self, do):
         """Call do with the link to the agent. Where the agent has gone, there is time to start another."""
         end = time.monotonic() + STALL
         while True:
-            if self.hopeless or not self.ready.wait(max(end - time.monotonic(), 0)):
-                self.hopeless = True
+            left = end - time.monotonic()
+            if self.hopeless or left <= 0 or not self.ready.wait(left):
+                self.hopeless = not self.ready.is_set()
                 raise self.away
-            if not self.lock.acquire(timeout=max(end - time.monotonic(), 0.001)):
+            if not self.lock.acquire(timeout=left):
                 raise agent.Away("another save waits for the agent", refused=True)
             try:
                 return self.ask(do)
@@ -181,7 +183,7 @@ class Guard:
         """Run nbhush, if the agent answers, and return what it writes, or None where it says that the file is unreadable."""
         self.asking(lambda link: (link.ask(b"", lambda *_: None), link.wait()))
         try:
-            done = subprocess.run([NBHUSH, *args], input=given, capture_output=True, timeout=PATIENCE)
+            done = subprocess.run([NBHUSH, *args], input=given, capture_output=True, timeout=2 + len(given) * agent.FLOOR)
         except subprocess.TimeoutExpired:
             raise agent.Away("nbhush strip took too long") from None
         if done.returncode == 4:
@@ -201,8 +203,10 @@ class Guard:
                 break
             except agent.Away as why:
                 self.away = why
+            except FileNotFoundError:
+                self.away = agent.Away("%s is not there" % NBHUSH, "install it again, or nbhush jupyter disable")
             except Exception as why:
-                self.away = agent.Away("%s: %s" % (type(why).__name__, why))
+                self.away = agent.Away("the agent does not start (%s)" % type(why).__name__)
             self.hopeless = True
             time.sleep(PAUSES[min(n, len(PAUSES) - 1)])
         self.looking.release()
@@ -233,7 +237,9 @@ class Guard:
 
 
 def nbhush(*args):
-    return subprocess.run([NBHUSH, *args], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, timeout=2 * PATIENCE, check=True, text=True).stdout
+    """Run nbhush and return what it prints."""
+    quiet = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
+    return subprocess.run([NBHUSH, *args], timeout=2 * PATIENCE, check=True, text=True, **quiet).stdout
 
 
 def around(method, before, after):
@@ -278,8 +284,3 @@ def is_notebook(path):
 def stamp(file):
     s = os.stat(file)
     return s.st_ino, s.st_size, s.st_mtime_ns
-
-
-def without_text(why):
-    """Say why without what a UnicodeError and the like quote: that is the notebook's text."""
-    return type(why).__doc__.splitlines()[0] if isinstance(why, (UnicodeError, ValueError)) and type(why).__doc__ else str(why)
