@@ -12,7 +12,6 @@ import (
 	mathbig "math/big"
 	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -411,84 +410,4 @@ func fillNotebook(text []byte, values map[string]string) []byte {
 			"@@"+name+":base64@@", in64, "@@"+name+":base64lf@@", in64[:len(in64)/2]+`\n`+in64[len(in64)/2:])
 	}
 	return []byte(strings.NewReplacer(pairs...).Replace(string(text)))
-}
-
-// TestSaveInBrowser types a value into a cell of a real JupyterLab, with and
-// without jupyter-collaboration: it is never on the disk, and no dialog stands
-// in the way of the next save. NBHUSH_TEST_SCREENSHOTS names a folder to look at.
-func TestSaveInBrowser(t *testing.T) {
-	if testing.Short() {
-		t.Skip("starts a browser")
-	}
-	if _, err := exec.LookPath("/usr/bin/chromium"); err != nil {
-		if os.Getenv("CI") == "true" {
-			t.Fatal(err)
-		}
-		t.Skip("there is no Chromium")
-	}
-	const off = `c.ServerApp.jpserver_extensions = {"jupyter_server_ydoc": False}`
-	for name, config := range map[string]string{"alone": off, "collaboration": ""} {
-		t.Run(name, func(t *testing.T) {
-			w := newWorld(t)
-			value := "nk-" + rand.Text() + rand.Text()
-			w.setSecret("PLAIN", value)
-			w.mkdir(".jupyter/labconfig")
-			w.write(".jupyter/jupyter_server_config.py", config)
-			disabled := map[string]bool{"@jupyterlab/apputils-extension:announcements": true}
-			for _, plugin := range []string{"@jupyter/docprovider-extension", "@jupyter/collaboration-extension"} {
-				disabled[plugin] = name == "alone"
-			}
-			page, _ := json.Marshal(map[string]any{"disabledExtensions": disabled})
-			w.write(".jupyter/labconfig/page_config.json", string(page))
-			w.write("project/typed.ipynb", `{"cells":[{"cell_type":"code","execution_count":null,"id":"a","metadata":{},"outputs":[],"source":[]}],`+
-				`"metadata":{"kernelspec":{"display_name":"Python 3","language":"python","name":"python3"}},"nbformat":4,"nbformat_minor":5}`)
-			w.nbhush("", nil, "jupyter", "enable")
-			l := w.startLab()
-			shots := t.TempDir()
-			if dir := os.Getenv("NBHUSH_TEST_SCREENSHOTS"); dir != "" {
-				shots = dir
-			}
-			cmd := w.command("project", w.python, w.script("save_browser.py"), l.url, "typed.ipynb", filepath.Join(shots, name+".png"))
-			cmd.Env = append(cmd.Env, "JUPYTER_TOKEN="+l.token)
-			cmd.Stdin = strings.NewReader(value)
-			var got struct {
-				First, Second, Third, Shown string
-				Before, Dialogs             []string
-			}
-			if err := json.Unmarshal(w.run(cmd), &got); err != nil {
-				t.Fatal(err)
-			}
-			n := newNeedles(value)
-			for _, saved := range []string{got.First, got.Second, got.Third} {
-				n.mustNotBeIn(t, "the saved notebook", []byte(saved))
-				if !strings.Contains(saved, "first = '[nbhush:PLAIN]") {
-					t.Errorf("no placeholder in %s", n.mask([]byte(saved)))
-				}
-			}
-			if !strings.Contains(got.Third, "third = 3") || len(got.Dialogs) > 0 || len(got.Before) > 0 {
-				t.Errorf("dialogs %q, then %q; saved:\n%s", got.Before, got.Dialogs, n.mask([]byte(got.Third)))
-			}
-			l.stop(t)
-			w.mustBeNowhere(n, map[string]bool{".jupyter_ystore.db": name == "collaboration"})
-		})
-	}
-}
-
-// mustBeNowhere searches every file of the home but those that are known to
-// hold what is typed: jupyter-collaboration keeps a history of every document.
-func (w *world) mustBeNowhere(n needles, known map[string]bool) {
-	w.Helper()
-	err := filepath.WalkDir(w.dir, func(path string, d os.DirEntry, err error) error {
-		if err != nil || !d.Type().IsRegular() {
-			return err
-		}
-		b, err := os.ReadFile(path)
-		if err == nil && !known[d.Name()] {
-			n.mustNotBeIn(w, path, b)
-		}
-		return err
-	})
-	if err != nil {
-		w.Fatal(err)
-	}
 }

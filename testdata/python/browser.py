@@ -1,0 +1,57 @@
+"""A notebook in a real JupyterLab in a real browser."""
+
+import contextlib
+import os
+import time
+
+from playwright.sync_api import sync_playwright
+
+FLAGS = ["--no-sandbox", "--disable-dev-shm-usage", "--disable-background-networking", "--no-first-run", "--disable-sync"]
+
+
+class Notebook:
+    """The page of one notebook, and its file."""
+
+    def __init__(self, page, path):
+        self.page, self.path = page, path
+
+    def disk(self):
+        try:
+            with open(self.path) as f:
+                return f.read()
+        except FileNotFoundError:
+            return ""
+
+    def until(self, what, condition):
+        end = time.monotonic() + 90
+        while not condition():
+            if time.monotonic() > end:
+                raise TimeoutError("%s; dialogs: %r" % (what, self.dialogs()))
+            self.page.wait_for_timeout(50)
+
+    def dialogs(self):
+        return [d.inner_text() for d in self.page.locator(".jp-Dialog").all() if d.is_visible()]
+
+    def save(self, marker):
+        """Save by keyboard and wait until marker is on the disk; return the file and the dialogs."""
+        self.page.keyboard.press("Control+s")
+        self.until("a save with %s" % marker, lambda: marker in self.disk() or self.dialogs())
+        self.page.wait_for_timeout(500)  # for a dialog that comes after it
+        return self.disk(), self.dialogs()
+
+    def run(self):
+        """Run the cell in focus and go to the next."""
+        self.page.locator(".jp-Notebook-ExecutionIndicator[data-status=idle]").wait_for(timeout=90_000)
+        self.page.keyboard.press("Shift+Enter")
+
+
+@contextlib.contextmanager
+def notebook(base, path, width=1200, height=700, scale=1, place="lab"):
+    """Open the file at path of the server at base, whose token JUPYTER_TOKEN holds."""
+    with sync_playwright() as p:
+        browser = p.chromium.launch(executable_path="/usr/bin/chromium", args=FLAGS)
+        page = browser.new_page(viewport={"width": width, "height": height}, device_scale_factor=scale)
+        page.goto("%s/%s/tree/%s?token=%s" % (base, place, path, os.environ["JUPYTER_TOKEN"]))
+        page.locator(".jp-Notebook .jp-Cell .cm-content").first.wait_for(timeout=90_000)
+        yield Notebook(page, path)
+        browser.close()
