@@ -41,6 +41,7 @@ func newBrowsed(t *testing.T, secret, value string, collaboration bool) (*world,
 		`"metadata":{"kernelspec":{"display_name":"Python 3","language":"python","name":"python3"}},"nbformat":4,"nbformat_minor":5}`)
 	w.write("project/nbhush.toml", "[secrets]\n"+secret+" = {}\n")
 	w.nbhush("project", nil, "allow")
+	w.configure(patient)
 	w.nbhush("", nil, "jupyter", "enable")
 	return w, w.startLab()
 }

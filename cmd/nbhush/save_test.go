@@ -30,7 +30,10 @@ type saver struct {
 	needles        needles
 }
 
-// newSaver starts a server with the lines of configuration that the user had before nbhush came.
+// patient lets saves wait for an agent on a busy machine.
+const patient = "import nbhush_save.guard; nbhush_save.guard.STALL = nbhush_save.guard.IDLE = 60"
+
+// newSaver starts a server with lines of configuration that the user had before nbhush came.
 func newSaver(t testing.TB, config ...string) *saver {
 	s := &saver{world: newWorld(t)}
 	s.plain = rand.Text() + strings.ToLower(rand.Text())
@@ -38,17 +41,18 @@ func newSaver(t testing.TB, config ...string) *saver {
 	s.needles = newNeedles(s.plain, s.awkward)
 	s.setSecret("PLAIN", s.plain)
 	s.setSecret("AWKWARD", s.awkward)
-	if len(config) > 0 {
-		s.mkdir(".jupyter")
-		folder, err := filepath.Abs("../../testdata/python")
-		if err != nil {
-			t.Fatal(err)
-		}
-		s.write(".jupyter/jupyter_server_config.py", fmt.Sprintf("import sys; sys.dont_write_bytecode = True; sys.path.insert(0, %q)\n", folder)+strings.Join(config, "\n"))
-	}
+	s.configure(config...)
 	s.nbhush("", nil, "jupyter", "enable")
 	s.lab = s.startLab()
 	return s
+}
+
+// configure writes lines of Python into the server's configuration.
+func (w *world) configure(lines ...string) {
+	w.Helper()
+	folder := filepath.Dir(w.script("save_managers.py"))
+	w.mkdir(".jupyter")
+	w.write(".jupyter/jupyter_server_config.py", fmt.Sprintf("import sys; sys.dont_write_bytecode = True; sys.path.insert(0, %q)\n", folder)+strings.Join(lines, "\n"))
 }
 
 // ask sends a request to the contents interface.
@@ -118,9 +122,9 @@ func TestSave(t *testing.T) {
 	}
 	const late = `import save_managers; c.ContentsManager.pre_save_hook = save_managers.hook`
 	for name, config := range map[string][]string{
-		"asynchronous files":        nil,
-		"synchronous files":         {`c.ServerApp.contents_manager_class = "jupyter_server.services.contents.largefilemanager.LargeFileManager"`},
-		"a pre-save hook of others": {late},
+		"asynchronous files":        {patient},
+		"synchronous files":         {patient, `c.ServerApp.contents_manager_class = "jupyter_server.services.contents.largefilemanager.LargeFileManager"`},
+		"a pre-save hook of others": {patient, late},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := newSaver(t, config...)
@@ -192,9 +196,13 @@ func (s *saver) uploadInChunks() {
 		})
 	}
 	got := s.mustBeClean("c.ipynb")
-	if model["size"] != float64(len(got)) {
-		s.Errorf("the answer says %v bytes, there are %d", model["size"], len(got))
+	if now := s.ask("GET", "c.ipynb?content=0", nil); model["size"] != float64(len(got)) || model["last_modified"] != now["last_modified"] {
+		s.Errorf("the answer is %v, there are %d bytes of %v", model, len(got), now["last_modified"])
 	}
+	for i, text := range []string{"{\"cells\": [ <<<<<<< ", s.plain} {
+		s.ask("PUT", "d.ipynb", map[string]any{"type": "file", "format": "text", "chunk": []int{1, -1}[i], "content": text})
+	}
+	s.mustBeClean("d.ipynb")
 }
 
 func (s *saver) checkpoints() {
@@ -221,13 +229,16 @@ func TestSaveElsewhere(t *testing.T) {
 	if testing.Short() {
 		t.Skip("starts JupyterLab servers")
 	}
-	for _, class := range []string{"Plain", "AsyncPlain"} {
+	for _, class := range []string{"Plain", "AsyncPlain", "LatePlain"} {
 		t.Run(class, func(t *testing.T) {
-			s := newSaver(t, `c.ServerApp.contents_manager_class = "save_managers.`+class+`"`)
+			s := newSaver(t, patient, `c.ServerApp.contents_manager_class = "save_managers.`+class+`"`)
 			s.put("a.ipynb", "notebook", "json", s.leaky())
 			s.mustBeClean("a.ipynb")
-			s.put("t.ipynb", "file", "text", `{"cells":[],"metadata":{"a":"`+s.plain+`"},"nbformat":4,"nbformat_minor":2}`)
+			text := `{"cells":[],"metadata":{"a":"` + s.plain + `"},"nbformat":4,"nbformat_minor":2}`
+			s.put("t.ipynb", "file", "text", text)
 			s.mustBeClean("t.ipynb")
+			s.ask("PUT", "u.ipynb", map[string]any{"type": "file", "format": "text", "chunk": -1, "content": text})
+			s.mustBeClean("u.ipynb")
 		})
 	}
 }
@@ -246,7 +257,7 @@ func TestSaveWithoutAgent(t *testing.T) {
 		s.put(path, "notebook", "json", nb)
 		return time.Since(began)
 	}
-	save("warm.ipynb")
+	s.until("stripped", func() bool { save("warm.ipynb"); return s.clean("warm.ipynb") })
 	s.mustBeClean("warm.ipynb")
 
 	// Killed: another one is started, which may or may not be in time.
@@ -309,9 +320,40 @@ func TestSaveWithoutAgent(t *testing.T) {
 		t.Errorf("nothing is said:\n%s", s.needles.mask(log))
 	}
 	s.nbhush("", nil, "agent", "unlock")
-	save("locked.ipynb")
-	s.mustBeClean("locked.ipynb")
+	s.until("stripped when unlocked", func() bool { save("locked.ipynb"); return s.clean("locked.ipynb") })
 	s.needles.mustNotBeIn(t, "server.log", s.read("server.log"))
+}
+
+// TestSaveStallsNobody stops the agent while a save waits for it: the server
+// goes on answering others.
+func TestSaveStallsNobody(t *testing.T) {
+	if testing.Short() {
+		t.Skip("starts a JupyterLab server")
+	}
+	s := newSaver(t, patient)
+	s.put("a.ipynb", "notebook", "json", s.leaky())
+	pid := s.agentPID()
+	if err := syscall.Kill(pid, syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	resume := sync.OnceFunc(func() { _ = syscall.Kill(pid, syscall.SIGCONT) })
+	t.Cleanup(resume)
+	saved := make(chan struct{})
+	go func() {
+		defer close(saved)
+		s.put("b.ipynb", "notebook", "json", s.leaky())
+	}()
+	for range 50 {
+		s.ask("GET", "a.ipynb?content=0", nil)
+	}
+	select {
+	case <-saved:
+		t.Error("the save did not wait")
+	default:
+	}
+	resume()
+	<-saved
+	s.mustBeClean("b.ipynb")
 }
 
 func (s *saver) clean(path string) bool { return s.needles.find(s.read("project/"+path)) < 0 }

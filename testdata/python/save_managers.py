@@ -82,6 +82,13 @@ class AsyncPlain(AsyncContentsManager):
         return Plain().save(model, path)
 
 
+class LatePlain(AsyncPlain):
+    """The same, with methods that do not look asynchronous."""
+
+    def save(self, model, path="", kept=True):
+        return super().save(model, path)
+
+
 class Switch(AsyncLargeFileManager):
     """Jupyter's own manager; what is saved below bare/ passes by whoever put something before save."""
 

@@ -11,7 +11,6 @@ import time
 from collections import deque
 
 MAX_FRAME = 4 << 20  # bytes of one frame, as in agent/api
-IDLE = 0.15  # seconds without an answer after which the agent is away
 FLOOR = 40e-9  # seconds a byte: an agent slower than this is away too
 
 HELLO = b"GET /v1/stream HTTP/1.1\r\nHost: nbhush\r\nConnection: Upgrade\r\nUpgrade: nbhush-stream/1\r\n\r\n"
@@ -31,7 +30,7 @@ class Link:
     Whoever waits waits at most `idle` seconds without a sign of the agent.
     """
 
-    def __init__(self, path, idle=IDLE):
+    def __init__(self, path, idle):
         if not hasattr(socket, "AF_UNIX"):
             raise Away("this Python has no unix sockets", "nbhush jupyter disable")
         self.idle, self.out, self.waiting, self.inbox = idle, deque(), deque(), bytearray()
@@ -77,6 +76,13 @@ class Link:
         self.total += len(text) * FLOOR
         while self.out or len(self.waiting) > most:
             self.turn()
+
+    def find(self, text):
+        """Send text and return its spans and tail."""
+        answer = []
+        self.ask(text, lambda *a: answer.extend(a))
+        self.wait()
+        return answer
 
     def wait(self):
         """Return when every answer is here."""

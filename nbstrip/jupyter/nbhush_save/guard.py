@@ -1,12 +1,14 @@
 """Stands before a contents manager's save.
 
 Nothing here may cost a save: whatever fails is said once, with the command that mends it,
-and the notebook is saved as it is.
+and the notebook is saved as it is. Nor may it cost the server's time: for an asynchronous
+manager a thread does the work, for any other nothing waits for an agent that is silent.
 """
 
+import asyncio
 import base64
+import functools
 import inspect
-import os
 import subprocess
 import threading
 import time
@@ -15,8 +17,10 @@ from . import agent, notebook
 from .place import NBHUSH
 
 STALL = 0.19  # seconds that a save waits for anything but an agent that answers
+IDLE = 0.15  # of them, without a sign of the agent
 PATIENCE = 5.0  # seconds that the thread waits which looks whether the agent is back
 PAUSES = (0.5, 1, 2, 5, 10, 30)  # seconds between its looks
+SPARE = 4  # connections that are kept
 
 
 class Guard:
@@ -24,8 +28,7 @@ class Guard:
 
     def __init__(self, log):
         self.log = log
-        self.lock = threading.Lock()  # held by who uses link
-        self.link = None
+        self.links = []  # connections that nobody uses now
         self.path = None
         self.ready = threading.Event()  # set while the agent is thought to answer
         self.away = agent.Away("the agent does not answer")  # why not
@@ -39,24 +42,41 @@ class Guard:
         if getattr(manager, "_nbhush_guard", None):
             return
         manager._nbhush_guard = self
-        manager.save = around(manager.save, self.before_save, self.after_save(manager))
+        save, threaded = manager.save, inspect.iscoroutinefunction(manager.save)
+
+        async def saved(result, model=None, path="", *_, **__):
+            # Only the last chunk makes an upload a notebook.
+            if isinstance(model, dict) and model.get("chunk") == -1 and is_notebook(path):
+                return await self.strip_kept(manager, save, path, threaded) or result
+            return result
+
+        async def restored(result, checkpoint_id=None, path="", *_, **__):
+            if is_notebook(path):  # a checkpoint may be older than nbhush
+                await self.strip_kept(manager, save, path, threaded)
+            return result
+
+        manager.save = around(save, self.before_save, saved, threaded)
         if hasattr(manager, "restore_checkpoint"):
-            manager.restore_checkpoint = around(manager.restore_checkpoint, None, self.after_restore(manager))
-        if hasattr(manager, "register_pre_save_hook"):
-            manager.register_pre_save_hook(self.hook)
+            manager.restore_checkpoint = around(manager.restore_checkpoint, None, restored, threaded)
+        if hasattr(manager, "run_pre_save_hooks"):
+            manager.run_pre_save_hooks = self.behind_hooks(manager, manager.run_pre_save_hooks)
         self.watch()
 
-    def hook(self, model=None, path="", contents_manager=None, **_):
-        """The pre-save hook: what other hooks put in after save was called."""
-        others = [h for h in getattr(contents_manager, "_pre_save_hooks", []) if h != self.hook]
-        if others or getattr(contents_manager, "pre_save_hook", None) is not None:
-            self.before_save(model, path)
+    def behind_hooks(self, manager, run):
+        """Return run with a look behind it at what others' hooks, if there are any, put in after save was called."""
+
+        def outer(model, path, **kwargs):
+            run(model=model, path=path, **kwargs)
+            if getattr(manager, "pre_save_hook", None) is not None or getattr(manager, "_pre_save_hooks", None):
+                self.before_save(model, path)
+
+        return outer
 
     # -- what is saved
 
-    def before_save(self, model, path=""):
-        """Strip a model that is about to be saved, in place."""
-        if not isinstance(model, dict) or "chunk" in model and model["chunk"] is not None:
+    def before_save(self, model=None, path="", *_, **__):
+        """Strip a model that is about to be saved, in place. No error leaves."""
+        if not isinstance(model, dict) or model.get("chunk") is not None:
             return
         content = model.get("content")
         if isinstance(content, dict) and model.get("type") == "notebook":
@@ -78,117 +98,99 @@ class Guard:
 
     def strip_bytes(self, raw):
         """Return the file raw, stripped to the byte by nbhush itself; one that cannot be read is stripped as text."""
-        out = self.run(["strip", "-"], raw)
-        if out is not None:
-            return out, {"secrets"} if out != raw else set()
+        self.asking(lambda link: link.find(b""))
+        try:
+            done = subprocess.run([NBHUSH, "strip", "-"], input=raw, capture_output=True, timeout=2 + len(raw) * agent.FLOOR)
+        except subprocess.TimeoutExpired:
+            raise agent.Away("nbhush strip took too long") from None
+        if done.returncode == 0:
+            return done.stdout, {"secrets"} if done.stdout != raw else set()
+        if done.returncode == 4:
+            raise agent.Away("the agent went away")
         text, names = self.asking(lambda link: notebook.strip_text(raw.decode("utf-8", "surrogateescape"), link))
         return text.encode("utf-8", "surrogateescape"), names
 
-    def after_save(self, manager):
-        """What is done when the last chunk of an upload is there: only then it is a notebook."""
+    async def strip_kept(self, manager, save, path, threaded):
+        """Strip what manager already keeps at path. Return what save does, or None where it was clean."""
+        try:
+            model = await settled(manager.get(path, content=True, type="file"))
+            content = model.get("content")
+            if threaded:
+                await aside(self.before_save, model, path)
+            else:
+                self.before_save(model, path)
+            return None if model.get("content") == content else await settled(save(model, path))
+        except Exception as why:
+            self.failed(path, why)
+            return None
 
-        def after(model, path=""):
-            if isinstance(model, dict) and model.get("chunk") == -1 and is_notebook(path):
-                return self.strip_on_disk(manager, path)
-            return False
-
-        return after, manager
-
-    def after_restore(self, manager):
-        """A checkpoint may be older than nbhush."""
-
-        def after(checkpoint_id=None, path=""):
-            return is_notebook(path) and self.strip_on_disk(manager, path)
-
-        return after, None
-
-    def strip_on_disk(self, manager, path):
-        """Strip the file at path, unless somebody changes it meanwhile; return whether it changed."""
-        if not hasattr(manager, "_get_os_path"):
-            return False
-
-        def strip():
-            file = manager._get_os_path(path.strip("/"))
-            before = stamp(file)
-            self.run(["strip", os.path.abspath(file)])
-            return {"secrets"} if stamp(file) != before else set()
-
-        return bool(self.checked(path, strip))
-
-    # -- the agent
+    # -- what is said
 
     def checked(self, path, work):
         """Do work, which returns the names of what it took out. No error leaves."""
-        path = str(path).strip("/")
         try:
             names = work()
-        except agent.Away as why:
-            self.say(path, str(why) if why.refused else "away", why, why.mend)
+        except Exception as why:
+            return self.failed(path, why)
+        self.said.clear()
+        self.unchecked.pop(name_of(path), None)
+        if names:
+            self.log.info("nbhush: took out of %s, before it was saved: %s", name_of(path), ", ".join(sorted(names)))
+
+    def failed(self, path, why):
+        """Say why path was saved unchecked, unless that was said; see to the agent."""
+        self.unchecked[name_of(path)] = None
+        if not isinstance(why, agent.Away):
+            # Only the kind: what the error says may be the notebook's text.
+            kind, what, mend = type(why), type(why).__name__, "nbhush doctor"
+        else:
+            kind, what, mend = str(why) if why.refused else "away", why, why.mend
             if not why.refused:
                 self.watch()
-        except Exception as why:
-            self.say(path, type(why), type(why).__name__, "nbhush doctor")
-        else:
-            self.said.clear()
-            if names:
-                self.log.info("nbhush: took out of %s, before it was saved: %s", path, ", ".join(sorted(names)))
-            self.unchecked.pop(path, None)
-            return names
-        self.unchecked[path] = None
-        return None
-
-    def say(self, path, kind, what, mend):
         if kind not in self.said:
             self.said.add(kind)
             self.log.warning(
-                "nbhush: %s was saved unchecked, and so is what follows: %s; to mend it: %s, then: nbhush strip FILE", path, what, mend
+                "nbhush: %s was saved unchecked, and so is what follows: %s; to mend it: %s, then: nbhush strip FILE", name_of(path), what, mend
             )
 
+    # -- the agent
+
     def asking(self, do):
-        """Call do with the link to the agent. Where the agent has gone, there is time to start another."""
+        """Return what do, called with a connection to the agent, returns. Where the agent has gone, there is time to start another."""
         end = time.monotonic() + STALL
         while True:
             left = end - time.monotonic()
             if self.hopeless or left <= 0 or not self.ready.wait(left):
                 self.hopeless = not self.ready.is_set()
                 raise self.away
-            if not self.lock.acquire(timeout=left):
-                raise agent.Away("another save waits for the agent", refused=True)
             try:
                 return self.ask(do)
             except (OSError, agent.Away) as why:
                 if isinstance(why, agent.Away) and not why.absent:
                     raise
                 self.watch()
-            finally:
-                self.lock.release()
 
     def ask(self, do):
-        used = self.link is not None
+        link = None
         try:
-            if not used:
-                self.link = agent.Link(self.path)
-            self.link.begin()
-            return do(self.link)
+            try:
+                link = self.links.pop()
+            except IndexError:
+                link = agent.Link(self.path, IDLE)
+            link.begin()
+            result = do(link)
         except BaseException as why:
-            if self.link is not None:
-                self.link.close()  # answers may be on their way that nobody waits for
-                self.link = None
+            if link is not None:
+                link.close()  # answers may be on their way that nobody waits for
             if isinstance(why, agent.Away) and not why.refused:
                 self.ready.clear()
                 self.away, self.hopeless = why, not why.absent
             raise
-
-    def run(self, args, given=b""):
-        """Run nbhush, if the agent answers, and return what it writes, or None where it says that the file is unreadable."""
-        self.asking(lambda link: (link.ask(b"", lambda *_: None), link.wait()))
-        try:
-            done = subprocess.run([NBHUSH, *args], input=given, capture_output=True, timeout=2 + len(given) * agent.FLOOR)
-        except subprocess.TimeoutExpired:
-            raise agent.Away("nbhush strip took too long") from None
-        if done.returncode == 4:
-            raise agent.Away("the agent went away")
-        return done.stdout if done.returncode == 0 else None
+        if len(self.links) < SPARE:
+            self.links.append(link)
+        else:
+            link.close()
+        return result
 
     def watch(self):
         """Look, in a thread, until the agent answers; start it if it does not run."""
@@ -209,11 +211,15 @@ class Guard:
                 self.away = agent.Away("the agent does not start (%s)" % type(why).__name__)
             self.hopeless = True
             time.sleep(PAUSES[min(n, len(PAUSES) - 1)])
+        while self.links:
+            self.links.pop().close()  # to the agent before this one
         self.looking.release()
         self.hopeless = False
         self.ready.set()
         if self.unchecked:
-            self.log.warning("nbhush: the agent answers again; saved unchecked meanwhile: %s; to mend it: nbhush strip FILE", ", ".join(list(self.unchecked)))
+            self.log.warning(
+                "nbhush: the agent answers again; saved unchecked meanwhile: %s; to mend it: nbhush strip FILE", ", ".join(list(self.unchecked))
+            )
 
     def reach(self):
         """Have an agent answer one question, or raise why not."""
@@ -227,8 +233,7 @@ class Guard:
             nbhush("agent", "start")
             link = agent.Link(self.path, PATIENCE)
         try:
-            link.ask(b"", lambda *_: None)
-            link.wait()
+            link.find(b"")
         except agent.Away as why:
             if not why.refused:
                 raise
@@ -242,45 +247,49 @@ def nbhush(*args):
     return subprocess.run([NBHUSH, *args], timeout=2 * PATIENCE, check=True, text=True, **quiet).stdout
 
 
-def around(method, before, after):
-    """Return method with before in front of it, and after behind it: when that returns true, the model is read anew."""
-    check, manager = after
+def around(method, before, after, threaded):
+    """Return method with before in front of it, in a thread if it is asynchronous, and the coroutine after behind it.
 
-    def enter(args, kwargs):
-        if before is not None:
+    Both get the arguments, and after the result before them; what after returns is returned.
+    """
+    async def finish(result, args, kwargs):
+        return await after(await settled(result), *args, **kwargs)
+
+    async def asynchronous(*args, **kwargs):
+        if before:
+            await aside(before, *args, **kwargs)
+        return await finish(method(*args, **kwargs), args, kwargs)
+
+    def synchronous(*args, **kwargs):
+        if before:
             before(*args, **kwargs)
+        result = method(*args, **kwargs)
+        finishing = finish(result, args, kwargs)
+        if inspect.isawaitable(result):
+            return finishing
+        try:
+            finishing.send(None)
+        except StopIteration as end:
+            return end.value
+        finishing.close()  # it waits for something asynchronous, of a manager that is not
+        return result
 
-    if inspect.iscoroutinefunction(method):
-
-        async def outer(*args, **kwargs):
-            enter(args, kwargs)
-            again = renewed(args, kwargs)
-            result = await method(*args, **kwargs)
-            if check(*args, **kwargs) and manager is not None:
-                result = await manager.get(again, content=False)
-            return result
-
-    else:
-
-        def outer(*args, **kwargs):
-            enter(args, kwargs)
-            again = renewed(args, kwargs)
-            result = method(*args, **kwargs)
-            if check(*args, **kwargs) and manager is not None:
-                result = manager.get(again, content=False)
-            return result
-
-    return outer
+    return functools.wraps(method)(asynchronous if threaded else synchronous)
 
 
-def renewed(args, kwargs):
-    return kwargs.get("path", args[1] if len(args) > 1 else "")
+async def settled(result):
+    """Return the result of a method that may be asynchronous."""
+    return await result if inspect.isawaitable(result) else result
+
+
+async def aside(do, *args, **kwargs):
+    """Call do in a thread."""
+    await asyncio.get_running_loop().run_in_executor(None, functools.partial(do, *args, **kwargs))
 
 
 def is_notebook(path):
-    return path.lower().endswith(".ipynb")
+    return str(path).lower().endswith(".ipynb")
 
 
-def stamp(file):
-    s = os.stat(file)
-    return s.st_ino, s.st_size, s.st_mtime_ns
+def name_of(path):
+    return str(path).strip("/")

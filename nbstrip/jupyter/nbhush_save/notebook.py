@@ -185,10 +185,7 @@ class Search:
         found, view, at, size = [], memoryview(text), 0, WINDOW
         while at < len(view):
             window = view[at : at + size]
-            answer = []
-            self.link.ask(window, lambda *a: answer.extend(a))
-            self.link.wait()
-            spans, tail = answer
+            spans, tail = self.link.find(window)
             done = len(window) if at + len(window) == len(view) else len(window) - tail
             if done == 0:
                 if size < LONGEST:
