@@ -4,6 +4,7 @@ The frames are those of package agent/api. What is here never holds a value.
 """
 
 import json
+import re
 import select
 import socket
 import struct
@@ -12,6 +13,11 @@ from collections import deque
 
 MAX_FRAME = 4 << 20  # bytes of one frame, as in agent/api
 FLOOR = 40e-9  # seconds a byte: an agent slower than this is away too
+LOOKS_FLOOR = 400e-9  # the same where it searches for what looks like a secret
+
+# What a request asks for; an agent whose interface is older than LOOKS_SINCE knows the first alone.
+VALUES, LOOKS = b"F", b"P"  # known values; these and what looks like a secret
+LOOKS_SINCE = 2
 
 HELLO = b"GET /v1/stream HTTP/1.1\r\nHost: nbhush\r\nConnection: Upgrade\r\nUpgrade: nbhush-stream/1\r\n\r\n"
 
@@ -57,6 +63,7 @@ class Link:
         if not head.startswith(b"HTTP/1.1 101 "):
             self.close()
             raise Away("the agent is of another version", "nbhush agent stop")
+        self.looks = version(head) >= LOOKS_SINCE
 
     def close(self):
         self.sock.close()
@@ -65,22 +72,24 @@ class Link:
         """Start the clocks for one save: the agent may keep us waiting for left seconds until its next answer, and for total in all."""
         self.left = self.total = self.idle
 
-    def ask(self, text, done, most=8):
+    def ask(self, text, done, looks=False, most=8):
         """Send text, of less than MAX_FRAME bytes; done(spans, tail) is called when the answer is here.
 
+        With looks the agent searches also for what looks like a secret, if it can.
         Returns when at most `most` answers are awaited.
         """
-        self.out.append(memoryview(struct.pack(">Ic", 1 + len(text), b"F")))
+        looks = looks and self.looks
+        self.out.append(memoryview(struct.pack(">Ic", 1 + len(text), LOOKS if looks else VALUES)))
         self.out.append(memoryview(text))
         self.waiting.append((done, len(text)))
-        self.total += len(text) * FLOOR
+        self.total += len(text) * (LOOKS_FLOOR if looks else FLOOR)
         while self.out or len(self.waiting) > most:
             self.turn()
 
-    def find(self, text):
+    def find(self, text, looks=False):
         """Send text and return its spans and tail."""
         answer = []
-        self.ask(text, lambda *a: answer.extend(a))
+        self.ask(text, lambda *a: answer.extend(a), looks)
         self.wait()
         return answer
 
@@ -133,6 +142,12 @@ class Link:
             del self.inbox[: 4 + size]
             done, length = self.waiting.popleft()
             done(*parse(frame, length))
+
+
+def version(head):
+    """Return the version of the agent's interface, of which every response has a header."""
+    found = re.search(rb"(?i)\r\nnbhush-api: *(\d{1,9})", head)
+    return int(found[1]) if found else 1
 
 
 def parse(frame, length):

@@ -9,6 +9,8 @@ import asyncio
 import base64
 import functools
 import inspect
+import json
+import os
 import subprocess
 import threading
 import time
@@ -20,6 +22,7 @@ STALL = 0.19  # seconds that a save waits for anything but an agent that answers
 IDLE = 0.15  # of them, without a sign of the agent
 PATIENCE = 5.0  # seconds that the thread waits which looks whether the agent is back
 PAUSES = (0.5, 1, 2, 5, 10, 30)  # seconds between its looks
+ALLOWANCE = 1 << 20  # bytes that are searched, while the server waits, for what looks like a secret
 SPARE = 4  # connections that are kept
 
 
@@ -28,6 +31,8 @@ class Guard:
 
     def __init__(self, log):
         self.log = log
+        self.manager = None
+        self.clean = notebook.Clean()
         self.links = []  # connections that nobody uses now
         self.path = None
         self.ready = threading.Event()  # set while the agent is thought to answer
@@ -35,6 +40,7 @@ class Guard:
         self.hopeless = False  # a save has waited, or a look was taken, in vain
         self.looking = threading.Lock()  # held by the thread that looks
         self.said = set()
+        self.took = {}  # names by path, so that every save of an open document does not say them again
         self.unchecked = {}  # paths, in order
 
     def attach(self, manager):
@@ -43,6 +49,9 @@ class Guard:
             return
         manager._nbhush_guard = self
         save, threaded = manager.save, inspect.iscoroutinefunction(manager.save)
+        self.manager = manager
+        if not threaded:
+            self.clean.allowance = ALLOWANCE
 
         async def saved(result, model=None, path="", *_, **__):
             # Only the last chunk makes an upload a notebook.
@@ -80,35 +89,54 @@ class Guard:
             return
         content = model.get("content")
         if isinstance(content, dict) and model.get("type") == "notebook":
-            self.checked(path, lambda: self.asking(lambda link: notebook.strip(content, link)))
+            self.checked(path, lambda: self.asking(lambda link: notebook.strip(content, link, self.clean, lambda nb: self.decided(nb, path))))
         elif isinstance(content, str) and model.get("type") != "directory" and is_notebook(path):
-            self.checked(path, lambda: self.strip_file_model(model))
+            self.checked(path, lambda: self.strip_file_model(model, path))
 
-    def strip_file_model(self, model):
+    def strip_file_model(self, model, path):
         """Strip a notebook that comes as the content of a file."""
         content, coded = model["content"], model.get("format") == "base64"
         try:
             raw = base64.b64decode(content) if coded else notebook.encode(content)
         except ValueError:
             return set()  # the contents manager will refuse it
-        out, names = self.strip_bytes(raw)
+        out, names = self.strip_bytes(raw, path)
         if out != raw:
             model["content"] = base64.b64encode(out).decode() if coded else out.decode("utf-8", "surrogatepass")
         return names
 
-    def strip_bytes(self, raw):
+    def strip_bytes(self, raw, path):
         """Return the file raw, stripped to the byte by nbhush itself; one that cannot be read is stripped as text."""
         self.asking(lambda link: link.find(b""))
-        try:
-            done = subprocess.run([NBHUSH, "strip", "-"], input=raw, capture_output=True, timeout=2 + len(raw) * agent.FLOOR)
-        except subprocess.TimeoutExpired:
-            raise agent.Away("nbhush strip took too long") from None
-        if done.returncode == 0:
-            return done.stdout, {"secrets"} if done.stdout != raw else set()
-        if done.returncode == 4:
-            raise agent.Away("the agent went away")
+        out = self.strip_process(raw, path)
+        if out is not None:
+            return out, {"secrets"} if out != raw else set()
         text, names = self.asking(lambda link: notebook.strip_text(raw.decode("utf-8", "surrogateescape"), link))
         return text.encode("utf-8", "surrogateescape"), names
+
+    def strip_process(self, raw, path):
+        """Return what nbhush strip makes of a notebook in the folder of path; None where it says that it is none."""
+        patience = 2 + len(raw) * agent.LOOKS_FLOOR
+        try:
+            done = subprocess.run([NBHUSH, "strip", "-"], input=raw, capture_output=True, timeout=patience, cwd=self.folder(path))
+        except subprocess.TimeoutExpired:
+            raise agent.Away("nbhush strip took too long") from None
+        if done.returncode == 4:
+            raise agent.Away("the agent went away")
+        return done.stdout if done.returncode == 0 else None
+
+    def decided(self, nb, path):
+        """Return nb as nbhush strip, which knows the exceptions from what looks like a secret, strips it; None where it cannot."""
+        out = self.strip_process(notebook.encode(json.dumps(nb, ensure_ascii=False)), path)
+        return None if out is None else json.loads(out)
+
+    def folder(self, path):
+        """Return the folder of path on the disk, if there is one."""
+        try:
+            folder = os.path.dirname(self.manager._get_os_path(name_of(path)))
+        except Exception:  # of a manager that keeps no files
+            return None
+        return folder if os.path.isdir(folder) else None
 
     async def strip_kept(self, manager, save, path, threaded):
         """Strip what manager already keeps at path. Return what save does, or None where it was clean."""
@@ -134,8 +162,9 @@ class Guard:
             return self.failed(path, why)
         self.said.clear()
         self.unchecked.pop(name_of(path), None)
-        if names:
+        if names and names != self.took.get(name_of(path)):
             self.log.info("nbhush: took out of %s, before it was saved: %s", name_of(path), ", ".join(sorted(names)))
+        self.took[name_of(path)] = names
 
     def failed(self, path, why):
         """Say why path was saved unchecked, unless that was said; see to the agent."""
@@ -211,6 +240,7 @@ class Guard:
                 self.away = agent.Away("the agent does not start (%s)" % type(why).__name__)
             self.hopeless = True
             time.sleep(PAUSES[min(n, len(PAUSES) - 1)])
+        self.clean.hashes = set()  # this agent may have other rules
         while self.links:
             self.links.pop().close()  # to the agent before this one
         self.looking.release()

@@ -10,6 +10,7 @@ import bisect
 BATCH = 160 << 10  # bytes of short texts in one request: what a socket takes at once
 ALONE = 64 << 10  # a text from this size on goes without others
 WINDOW = 1 << 20  # bytes of a longer text in one request
+LOOKS_WINDOW = 1 << 17  # the same where the agent searches for what looks like a secret, which takes it longer
 LONGEST = (4 << 20) - 1
 SHORTEST = 8  # bytes of the shortest value that anybody looks for
 BETWEEN = b"\xff"  # stands between two texts of a batch, and in no UTF-8
@@ -20,14 +21,42 @@ JOINED = {"text", "html", "svg", "latex", "json", "javascript"}  # of an output,
 IMAGES = {"png", "jpeg", "pdf"}
 
 
-def strip(nb, link):
-    """Take what the agent knows out of nb, a notebook as JSON has it; return the names of what it was."""
-    s = Search(link)
+class Clean:
+    """Remembers, by their hash, texts in which nothing looked like a secret: searching for that takes a while.
+
+    Of those that it does not know, `allowance` bytes a save are searched; the others come next time.
+    """
+
+    SHORTEST, MOST = 1 << 10, 1 << 17  # bytes of a text that is remembered, and number of texts
+
+    def __init__(self, allowance=float("inf")):
+        self.allowance, self.hashes = allowance, set()
+
+    def add(self, hashes):
+        if len(self.hashes) > self.MOST:
+            self.hashes = set()
+        self.hashes.update(hashes)
+
+
+def strip(nb, link, clean=None, decide=None):
+    """Take what the agent finds out of nb, a notebook as JSON has it; return the names of what it was.
+
+    Where something only looks like a secret, decide(nb) may return the notebook without it: there are exceptions.
+    """
+    s = Search(link, clean or Clean())
     s.notebook(nb)
     hits = s.finish()
     if not hits:
         return set()
     names = {name for _, spans in hits for _, _, name in spans}
+    if decide and any(is_look(name) for name in names):
+        decided = decide(nb)
+        if decided == nb:
+            return set()
+        if decided is not None:
+            nb.clear()
+            nb.update(decided)
+            return names
     labels = s.labels(names)
     renamed = {}
     for (owner, key, kind), spans in hits:
@@ -48,7 +77,7 @@ def strip(nb, link):
 
 def strip_text(text, link):
     """Return text, which is no readable notebook, without what the agent knows, and the names of what it was."""
-    s = Search(link)
+    s = Search(link, Clean())
     s.add([text], 0, text, PLAIN)
     hits = s.finish()
     spans = [span for _, spans in hits for span in spans]
@@ -56,12 +85,24 @@ def strip_text(text, link):
     return (edited([text], spans, s.labels(names))[0] if spans else text), names
 
 
+class Batch:
+    """Short texts of one request, with what stands between them."""
+
+    def __init__(self):
+        self.parts, self.members, self.size = [], [], 0
+
+    def put(self, text):
+        self.parts.append(text)
+        self.size += len(text)
+
+
 class Search:
     """Gathers texts, each as its owner and the key or index that it has there, while the agent searches."""
 
-    def __init__(self, link):
-        self.link, self.names, self.hits, self.again = link, {}, [], []
-        self.parts, self.members, self.size = [], [], 0
+    def __init__(self, link, clean):
+        self.link, self.clean, self.allowance = link, clean, clean.allowance
+        self.names, self.hits, self.again, self.asked = {}, [], [], []
+        self.batches = {False: Batch(), True: Batch()}  # True: for what looks like a secret too
 
     def notebook(self, nb):
         self.names.update(nb)
@@ -124,9 +165,7 @@ class Search:
         if isinstance(x, str):
             self.add(owner, key, x, PLAIN)
         elif isinstance(x, dict):
-            self.names.update(x)
-            for name in x:
-                self.value(x, name)
+            self.members(x)
         elif isinstance(x, list):
             for i in range(len(x)):
                 self.value(x, i)
@@ -147,24 +186,51 @@ class Search:
             x = x.replace("\n", "").replace("\r", "")
         self.add(owner, key, x, kind)
 
-    def add(self, owner, key, text, kind):
+    def members(self, x):
+        """Add the values of x. Each stands behind its name: that one belongs to "password" says what it is."""
+        self.names.update(x)
+        for name in x:
+            if self.link.looks and len(name) < BATCH:
+                if self.batches[True].size > BATCH:
+                    self.flush(True)
+                self.batches[True].put(b'"%s": ' % encode(name))
+            if isinstance(x[name], str):
+                self.add(x, name, x[name], PLAIN, b'"', b'", ')
+            else:
+                self.value(x, name)
+
+    def add(self, owner, key, text, kind, before=b"", after=BETWEEN):
         if len(text) * 4 < SHORTEST:
             return
-        text = encode(text)
+        place, text = (owner, key, kind), encode(text)
+        looks = self.looks(place, text)
         if len(text) > ALONE:
-            return self.alone((owner, key, kind), text)
-        if self.size + len(text) > BATCH:
-            self.flush()
-        self.members.append((self.size, self.size + len(text), (owner, key, kind), text))
-        self.parts.append(text)
-        self.size += len(text) + 1
+            return self.alone(place, text, looks)
+        if self.batches[looks].size + len(text) > BATCH:
+            self.flush(looks)
+        batch = self.batches[looks]
+        batch.put(before)
+        batch.members.append((batch.size, batch.size + len(text), place, text))
+        batch.put(text)
+        batch.put(after if looks else BETWEEN)
 
-    def flush(self):
-        if not self.parts:
-            return
-        members = self.members
-        self.link.ask(BETWEEN.join(self.parts), lambda spans, _: spans and self.assign(members, spans))
-        self.parts, self.members, self.size = [], [], 0
+    def looks(self, place, text):
+        """Say whether to search text also for what looks like a secret."""
+        if not self.link.looks or place[2] == BINARY:
+            return False
+        if len(text) >= Clean.SHORTEST:
+            known = hash(text)
+            if known in self.clean.hashes or self.allowance <= 0:
+                return False
+            self.asked.append((place, known))
+        self.allowance -= len(text)
+        return True
+
+    def flush(self, looks):
+        batch = self.batches[looks]
+        if batch.members:
+            self.link.ask(b"".join(batch.parts), lambda spans, _: spans and self.assign(batch.members, spans), looks)
+        self.batches[looks] = Batch()
 
     def assign(self, members, spans):
         """Give each span to the text that it is in; a text which one reaches into is searched on its own."""
@@ -180,12 +246,12 @@ class Search:
         self.hits += [(members[i][2], own[i]) for i in own if i not in crossed]
         self.again += [members[i][2:] for i in crossed]
 
-    def alone(self, place, text):
+    def alone(self, place, text, looks):
         """Search a text window by window, each of which begins where a match could reach over the end of the one before."""
-        found, view, at, size = [], memoryview(text), 0, WINDOW
+        found, view, at, size = [], memoryview(text), 0, LOOKS_WINDOW if looks else WINDOW
         while at < len(view):
             window = view[at : at + size]
-            spans, tail = self.link.find(window)
+            spans, tail = self.link.find(window, looks)
             done = len(window) if at + len(window) == len(view) else len(window) - tail
             if done == 0:
                 if size < LONGEST:
@@ -200,10 +266,13 @@ class Search:
     def finish(self):
         for name in self.names:
             self.add(self.names, name, name, PLAIN)
-        self.flush()
+        self.flush(True)
+        self.flush(False)
         self.link.wait()
         for place, text in self.again:
-            self.alone(place, text)
+            self.alone(place, text, self.link.looks and place[2] != BINARY)
+        found = {id(place) for place, _ in self.hits}
+        self.clean.add(known for place, known in self.asked if id(place) not in found)
         return self.hits
 
     def labels(self, names):
@@ -220,6 +289,11 @@ class Search:
             self.link.ask(encode(label), answered)
         self.link.wait()
         return labels
+
+
+def is_look(name):
+    """Say whether a span's name is of what looks like a secret, a rule and some digits, and not a secret's."""
+    return "-" in name
 
 
 def is_binary(mime):
