@@ -21,13 +21,15 @@ func newBrowsed(t *testing.T, secret, value string, collaboration bool) (*world,
 	if testing.Short() {
 		t.Skip("starts a browser")
 	}
-	if _, err := exec.LookPath("/usr/bin/chromium"); err != nil {
+	chromium, err := exec.LookPath("chromium")
+	if err != nil {
 		if os.Getenv("CI") == "true" {
 			t.Fatal(err)
 		}
 		t.Skip("there is no Chromium; run: make test")
 	}
 	w := newWorld(t)
+	w.env = append(w.env, "NBHUSH_TEST_CHROMIUM="+chromium)
 	w.setSecret(secret, value)
 	w.mkdir(".jupyter/labconfig")
 	w.write(".jupyter/jupyter_server_config.json", fmt.Sprintf(`{"ServerApp":{"jpserver_extensions":{"jupyter_server_ydoc":%v}}}`, collaboration))

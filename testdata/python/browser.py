@@ -1,4 +1,7 @@
-"""A notebook in a real JupyterLab in a real browser."""
+"""A notebook in a real JupyterLab in a real browser.
+
+NBHUSH_TEST_CHROMIUM is the path of the browser, JUPYTER_TOKEN the server's token.
+"""
 
 import contextlib
 import os
@@ -47,9 +50,9 @@ class Notebook:
 
 @contextlib.contextmanager
 def notebook(base, path, width=1200, height=700, scale=1, place="lab"):
-    """Open the file at path of the server at base, whose token JUPYTER_TOKEN holds."""
+    """Open the file at path of the server at base."""
     with sync_playwright() as p:
-        browser = p.chromium.launch(executable_path="/usr/bin/chromium", args=FLAGS)
+        browser = p.chromium.launch(executable_path=os.environ["NBHUSH_TEST_CHROMIUM"], args=FLAGS)
         page = browser.new_page(viewport={"width": width, "height": height}, device_scale_factor=scale)
         page.goto("%s/%s/tree/%s?token=%s" % (base, place, path, os.environ["JUPYTER_TOKEN"]))
         page.locator(".jp-Notebook .jp-Cell .cm-content").first.wait_for(timeout=90_000)
