@@ -7,10 +7,9 @@ Text is UTF-8; a lone surrogate passes through as the bytes that it would have.
 
 import bisect
 
-BATCH = 160 << 10  # bytes of short texts in one request: what a socket takes at once
-ALONE = 64 << 10  # a text from this size on goes without others
-WINDOW = 1 << 20  # bytes of a longer text in one request
-LOOKS_WINDOW = 1 << 17  # the same where the agent searches for what looks like a secret, which takes it longer
+BATCH = WINDOW = 1 << 20  # bytes of short texts, and of a longer one, in one request
+LOOKS_BATCH = 1 << 17  # the same where the agent searches for what looks like a secret, which takes it longer
+ALONE = 256 << 10  # a text from this size on goes without others
 LONGEST = (4 << 20) - 1
 SHORTEST = 8  # bytes of the shortest value that anybody looks for
 BETWEEN = b"\xff"  # stands between two texts of a batch, and in no UTF-8
@@ -183,15 +182,17 @@ class Search:
         if not isinstance(x, str):
             return self.value(owner, key)
         if kind == BINARY:
-            x = x.replace("\n", "").replace("\r", "")
+            x = x.strip("\r\n")  # the usual one at the end; a look for others is quick
+            if "\n" in x or "\r" in x:
+                x = x.replace("\n", "").replace("\r", "")
         self.add(owner, key, x, kind)
 
     def members(self, x):
         """Add the values of x. Each stands behind its name: that one belongs to "password" says what it is."""
         self.names.update(x)
         for name in x:
-            if self.link.looks and len(name) < BATCH:
-                if self.batches[True].size > BATCH:
+            if self.link.looks and len(name) < LOOKS_BATCH:
+                if self.batches[True].size > LOOKS_BATCH:
                     self.flush(True)
                 self.batches[True].put(b'"%s": ' % encode(name))
             if isinstance(x[name], str):
@@ -206,7 +207,7 @@ class Search:
         looks = self.looks(place, text)
         if len(text) > ALONE:
             return self.alone(place, text, looks)
-        if self.batches[looks].size + len(text) > BATCH:
+        if self.batches[looks].size + len(text) > (LOOKS_BATCH if looks else BATCH):
             self.flush(looks)
         batch = self.batches[looks]
         batch.put(before)
@@ -248,7 +249,7 @@ class Search:
 
     def alone(self, place, text, looks):
         """Search a text window by window, each of which begins where a match could reach over the end of the one before."""
-        found, view, at, size = [], memoryview(text), 0, LOOKS_WINDOW if looks else WINDOW
+        found, view, at, size = [], memoryview(text), 0, LOOKS_BATCH if looks else WINDOW
         while at < len(view):
             window = view[at : at + size]
             spans, tail = self.link.find(window, looks)
