@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -71,6 +72,9 @@ func (l *looker) serve(c net.Conn) {
 
 // TestSaveLooks saves beside agents that find what looks like a secret, and one that does not.
 func TestSaveLooks(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.nbhush("", nil, "jupyter", "enable")
 	const strip = "#!/bin/sh\n[ \"$1\" = agent ] && echo SOCKET && exit\n[ -e broken ] && exit 1\nif [ -e .nbhushignore ]; then cat; else sed s/looks-[a-z]*/[nbhush:RULE-5678]/; fi\n"
 	long := strings.Repeat("a line that is long enough to be remembered\n", 5000)
 	for name, c := range map[string]struct {
@@ -97,10 +101,10 @@ func TestSaveLooks(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			w := newWorld(t)
-			w.nbhush("", nil, "jupyter", "enable")
+			w := w.in(t)
 			l := &looker{version: c.version, asked: map[api.Op]int{}}
-			socket := filepath.Join(w.dir, "looker")
+			socket := filepath.Join(t.TempDir(), "s")
+			w.mkdir("project")
 			listen(t, socket, l.serve)
 			w.write("stub", strings.Replace(strip, "SOCKET", socket, 1))
 			w.run(w.command("", "chmod", "+x", "stub"))
@@ -114,6 +118,9 @@ func TestSaveLooks(t *testing.T) {
 				})
 			}
 			sources, passwords := w.saveLooks(in)
+			if err := os.RemoveAll(filepath.Join(w.dir, "project")); err != nil {
+				t.Fatal(err)
+			}
 			if !slices.Equal(sources, c.want) {
 				t.Errorf("got %.200q", sources)
 			}

@@ -35,8 +35,15 @@ class Notebook:
     def dialogs(self):
         return [d.inner_text() for d in self.page.locator(".jp-Dialog").all() if d.is_visible()]
 
-    def save(self, marker):
-        """Save by keyboard and wait until marker is on the disk; return the file and the dialogs."""
+    def save(self, marker, automatic=False):
+        """Save and wait until marker is on the disk; return the file and the dialogs.
+
+        Where saves are automatic, the one by keyboard comes after: both at once meet in a
+        dialog, with nbhush or without.
+        """
+        if automatic:
+            self.until("an automatic save with %s" % marker, lambda: marker in self.disk() or self.dialogs())
+            self.page.wait_for_timeout(1000)  # for the page to learn of it
         self.page.keyboard.press("Control+s")
         self.until("a save with %s" % marker, lambda: marker in self.disk() or self.dialogs())
         self.page.wait_for_timeout(500)  # for a dialog that comes after it

@@ -1,8 +1,8 @@
 """Types a literal into a cell in a real browser and saves, three times.
 
-usage: save_browser.py BASE_URL NOTEBOOK SCREENSHOT < literal
+usage: save_browser.py BASE_URL NOTEBOOK SCREENSHOT [automatic] < literal
 
-Prints as JSON the notebook's file after each save and the dialogs that were seen.
+With automatic the server saves whatever is typed, as jupyter-collaboration does. Prints as JSON the notebook's file after each save and the dialogs that were seen.
 """
 
 import json
@@ -19,7 +19,7 @@ with browser.notebook(BASE, PATH) as nb:
     nb.page.locator(".jp-Notebook .jp-Cell .cm-content").first.click()
     for text, marker in (("first = '%s'" % LITERAL, "first = "), ("\nsecond = 2", "second = 2"), ("\nthird = 3", "third = 3")):
         nb.page.keyboard.type(text)
-        file, seen = nb.save(marker)
+        file, seen = nb.save(marker, sys.argv[4:] == ["automatic"])
         saved.append(file)
         dialogs += seen
     nb.page.screenshot(path=SHOT)
