@@ -80,7 +80,7 @@ func (b *browsed) run(got any, stdin, script, notebook, picture string, options 
 	b.Helper()
 	b.write("project/"+notebook, `{"cells":[{"cell_type":"code","execution_count":null,"id":"a","metadata":{},"outputs":[],"source":[]}],`+
 		`"metadata":{"kernelspec":{"display_name":"Python 3","language":"python","name":"python3"}},"nbformat":4,"nbformat_minor":5}`)
-	cmd := b.command("project", b.python, append([]string{b.world.script(script), b.lab.url, notebook, picture}, options...)...)
+	cmd := b.command("project", b.python, append([]string{b.script(script), b.lab.url, notebook, picture}, options...)...)
 	cmd.Env = append(cmd.Env, "JUPYTER_TOKEN="+b.lab.token, "PYTHONDONTWRITEBYTECODE=1")
 	cmd.Stdin = strings.NewReader(stdin)
 	if err := json.Unmarshal(b.world.run(cmd), got); err != nil {
