@@ -1,0 +1,31 @@
+package outputs
+
+import (
+	"unicode/utf8"
+
+	"github.com/nbhush/nbhush/nbstrip/notebook"
+)
+
+// small reports whether out has at most MaxSize characters: those of all
+// strings, numbers and words in it, names of members not counted.
+func (s *stripper) small(out *notebook.Node) bool {
+	if s.o.MaxSize == 0 && s.text(out.Get("output_type")) != "" {
+		return false // as nearly always: no need to look inside
+	}
+	src := s.src[out.Start:out.End]
+	whole, err := notebook.Parse(src, nil)
+	return err == nil && size(src, whole) <= s.o.MaxSize
+}
+
+func size(src []byte, n *notebook.Node) (sum int) {
+	switch src[n.Start] {
+	case '"':
+		return utf8.RuneCount(notebook.Raw(src[n.Start+1 : n.End-1]).AppendTo(nil))
+	case '{', '[':
+		for i := range n.Items {
+			sum += size(src, &n.Items[i])
+		}
+		return sum
+	}
+	return n.End - n.Start // true, false and null are as long as Python's words for them
+}

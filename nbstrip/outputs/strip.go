@@ -1,0 +1,288 @@
+package outputs
+
+import (
+	"bytes"
+	"errors"
+	"slices"
+	"strconv"
+	"strings"
+	"unicode"
+
+	"github.com/nbhush/nbhush/nbstrip/notebook"
+)
+
+// ErrContradiction says that a cell is told both to keep and not to keep its output.
+var ErrContradiction = errors.New("cell metadata contradicts tags: `keep_output` is false, but `keep_output` in tags")
+
+// shallow says how deep to look: at the members of outputs, and at nothing in results.
+var shallow = map[string]int{"outputs": 2, "results": 1}
+
+// Strip returns src without what o says should go; it is src itself if nothing
+// is to go. A src that is no JSON object is a *notebook.NotNotebookError. It
+// never changes src and may be called by many goroutines.
+func Strip(src []byte, o Options) ([]byte, error) {
+	root, err := notebook.Parse(src, shallow)
+	if err != nil {
+		return nil, err
+	}
+	s := stripper{src: src, o: o, keepOutput: o.KeepOutput}
+	if src[root.Start] != '{' {
+		return nil, &notebook.NotNotebookError{Line: 1, Reason: "it is no JSON object"}
+	}
+	isNote := root.Get("cells") == nil && root.Get("worksheets") == nil && root.Get("paragraphs") != nil
+	if o.Zeppelin || isNote {
+		s.zeppelin(root)
+	} else if err := s.notebook(root); err != nil {
+		return nil, err
+	}
+	return notebook.Splice(src, root.Edits()), nil
+}
+
+type stripper struct {
+	src        []byte
+	o          Options
+	keepOutput bool
+	cells      int // seen, and not dropped
+	cellKeys   []string
+}
+
+// zeppelin empties the results of all paragraphs.
+func (s *stripper) zeppelin(root *notebook.Node) {
+	for _, p := range s.items(root.Get("paragraphs"), '[') {
+		for i := range p.Items {
+			if m := &p.Items[i]; m.Key == "results" && !s.is(m, "{}") {
+				m.New = []byte("{}")
+			}
+		}
+	}
+}
+
+func (s *stripper) notebook(root *notebook.Node) error {
+	meta := root.Get("metadata")
+	if keep := meta.Get("keep_output"); keep != nil && !s.keepOutput {
+		s.keepOutput = s.truth(keep)
+	}
+	var ofNotebook []string
+	ofNotebook, s.cellKeys = s.o.keys()
+	if meta != nil {
+		for _, key := range ofNotebook {
+			s.pop(meta, key)
+		}
+		s.only(meta, "metadata.")
+	}
+	for i := range root.Items {
+		switch m := &root.Items[i]; m.Key {
+		case "cells":
+			if err := s.all(m); err != nil {
+				return err
+			}
+		case "worksheets":
+			for j := range s.items(m, '[') {
+				if err := s.all(m.Items[j].Get("cells")); err != nil {
+					return err
+				}
+			}
+		}
+	}
+	return nil
+}
+
+func (s *stripper) all(cells *notebook.Node) error {
+	items := s.items(cells, '[')
+	for i := range items {
+		if c := &items[i]; s.src[c.Start] == '{' {
+			if err := s.cell(c); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (s *stripper) cell(c *notebook.Node) error {
+	meta := c.Get("metadata")
+	if s.o.DropEmptyCells && s.empty(c) || slices.ContainsFunc(s.o.DropTags, func(tag string) bool { return s.has(meta.Get("tags"), tag) }) {
+		c.Drop = true
+		return nil
+	}
+	keep, err := s.keeps(meta)
+	if err != nil {
+		return err
+	}
+	for i := range c.Items {
+		switch m := &c.Items[i]; m.Key {
+		case "outputs":
+			s.outputs(m, keep)
+		case "prompt_number", "execution_count":
+			s.null(m)
+		case "id":
+			if id := []byte(`"` + strconv.Itoa(s.cells) + `"`); !s.o.KeepID && !s.is(m, string(id)) {
+				m.New = id
+			}
+		}
+	}
+	for _, key := range s.cellKeys {
+		s.pop(c, key)
+	}
+	if meta != nil {
+		s.only(meta, "cell.metadata.")
+	}
+	s.cells++
+	return nil
+}
+
+// keeps reports whether a cell with this metadata keeps its outputs.
+func (s *stripper) keeps(meta *notebook.Node) (bool, error) {
+	if init := meta.Get("init_cell"); init != nil {
+		return s.truth(init) && !s.o.StripInitCells, nil
+	}
+	said := meta.Get("keep_output")
+	tagged := s.has(meta.Get("tags"), "keep_output")
+	switch {
+	case said != nil && tagged && !s.truth(said):
+		return false, ErrContradiction
+	case said != nil || tagged:
+		return tagged || s.truth(said), nil
+	}
+	return s.keepOutput, nil
+}
+
+func (s *stripper) outputs(all *notebook.Node, keep bool) {
+	items := s.items(all, '[')
+	for i := range items {
+		out := &items[i]
+		if !keep || len(s.o.KeepTypes) > 0 {
+			out.Drop = !s.small(out) && !s.matches(out, s.o.KeepTypes)
+		}
+		out.Drop = out.Drop || s.matches(out, s.o.DropTypes)
+		for j := range out.Items {
+			if m := &out.Items[j]; m.Key == "execution_count" {
+				s.null(m)
+			}
+		}
+	}
+}
+
+// matches reports whether out is of one of the types.
+func (s *stripper) matches(out *notebook.Node, types []string) bool {
+	for _, t := range types {
+		kind, name, named := strings.Cut(t, ":")
+		if s.text(out.Get("output_type")) == kind && (!named || s.text(out.Get("name")) == name) {
+			return true
+		}
+	}
+	return false
+}
+
+// null makes a count null, unless counts are kept.
+func (s *stripper) null(n *notebook.Node) {
+	if !s.o.KeepCount && !s.is(n, "null") {
+		n.New = []byte("null")
+	}
+}
+
+// pop takes the member key out of n: the one called that, or else, where it has
+// dots, the member behind a dot of the member before it.
+func (s *stripper) pop(n *notebook.Node, key string) {
+	if n == nil || s.src[n.Start] != '{' {
+		return
+	}
+	found := false
+	for i := range n.Items {
+		if n.Items[i].Key == key {
+			n.Items[i].Drop, found = true, true
+		}
+	}
+	if head, tail, ok := strings.Cut(key, "."); ok && !found {
+		s.pop(n.Get(head), tail)
+	}
+}
+
+// only takes out of the metadata what is not in the list of OnlyKeys.
+func (s *stripper) only(meta *notebook.Node, prefix string) {
+	if s.o.OnlyKeys == nil || s.src[meta.Start] != '{' {
+		return
+	}
+	for i := range meta.Items {
+		if m := &meta.Items[i]; !slices.Contains(s.o.OnlyKeys, prefix+m.Key) {
+			m.Drop = true
+		}
+	}
+}
+
+// empty reports whether a cell has nothing but white space as its source.
+func (s *stripper) empty(c *notebook.Node) bool {
+	source := c.Get("source")
+	if source == nil {
+		source = c.Get("input")
+	}
+	if source == nil {
+		return true
+	}
+	lines := source.Items
+	if s.src[source.Start] == '"' {
+		lines = []notebook.Node{*source}
+	}
+	for i := range lines {
+		if strings.TrimFunc(s.text(&lines[i]), space) != "" {
+			return false
+		}
+	}
+	return true
+}
+
+// space is what Python's str.strip takes away.
+func space(r rune) bool { return unicode.IsSpace(r) || 0x1c <= r && r <= 0x1f }
+
+// has reports what Python's in says of a word and a list, a string or an object.
+func (s *stripper) has(n *notebook.Node, word string) bool {
+	if n == nil {
+		return false
+	}
+	switch s.src[n.Start] {
+	case '"':
+		return strings.Contains(s.text(n), word)
+	case '{':
+		return n.Get(word) != nil
+	}
+	return slices.ContainsFunc(n.Items, func(item notebook.Node) bool {
+		return s.src[item.Start] == '"' && s.text(&item) == word
+	})
+}
+
+// truth reports what Python's bool says of a value.
+func (s *stripper) truth(n *notebook.Node) bool {
+	switch b := s.src[n.Start:n.End]; b[0] {
+	case '{', '[':
+		return len(n.Items) > 0 || len(bytes.TrimSpace(b[1:len(b)-1])) > 0
+	case '"':
+		return len(b) > 2
+	case 't', 'N', 'I':
+		return true
+	case 'f', 'n':
+		return false
+	default:
+		f, err := strconv.ParseFloat(string(b), 64)
+		return err != nil || f != 0
+	}
+}
+
+// items returns the items of a value that begins with open.
+func (s *stripper) items(n *notebook.Node, open byte) []notebook.Node {
+	if n == nil || s.src[n.Start] != open {
+		return nil
+	}
+	return n.Items
+}
+
+func (s *stripper) is(n *notebook.Node, text string) bool {
+	return string(s.src[n.Start:n.End]) == text
+}
+
+// text returns the decoded string that n is, "" if it is none.
+func (s *stripper) text(n *notebook.Node) string {
+	if n == nil || s.src[n.Start] != '"' {
+		return ""
+	}
+	return string(notebook.Raw(s.src[n.Start+1 : n.End-1]).AppendTo(nil))
+}
