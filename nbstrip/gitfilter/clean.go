@@ -13,6 +13,9 @@ import (
 // Filter answers git. Its methods are for one goroutine at a time.
 type Filter struct {
 	Finder match.Finder
+	// Strip, if set, makes the clean form of the file at path, as git knows it,
+	// and asks the Finder in its own way. Otherwise nbstrip.Strip redacts.
+	Strip func(ctx context.Context, path string, src []byte) ([]byte, error)
 	// Report, if set, gets each *RefusedError and *WithheldError that the user
 	// should read: one for each reason, however many files it concerns.
 	Report func(error)
@@ -78,9 +81,9 @@ func (f *Filter) Clean(ctx context.Context, path string, r io.Reader, w io.Write
 func (f *Filter) clean(ctx context.Context, path string, src []byte) ([]byte, error) {
 	err := f.down
 	if err == nil {
-		var res nbstrip.Result
-		if res, err = nbstrip.Strip(ctx, src, f.Finder, nbstrip.Options{}); err == nil {
-			return res.Out, nil
+		var out []byte
+		if out, err = f.strip(ctx, path, src); err == nil {
+			return out, nil
 		}
 		err = f.noteDown(ctx, err)
 	}
@@ -94,11 +97,19 @@ func (f *Filter) clean(ctx context.Context, path string, src []byte) ([]byte, er
 	return nil, &RefusedError{Path: path, Err: err}
 }
 
+func (f *Filter) strip(ctx context.Context, path string, src []byte) ([]byte, error) {
+	if f.Strip != nil {
+		return f.Strip(ctx, path, src)
+	}
+	res, err := nbstrip.Strip(ctx, src, f.Finder, nbstrip.Options{})
+	return res.Out, err
+}
+
 // noteDown finds out whether err is about this one file, or whether the Finder
 // answers nothing at all; it returns the reason.
 func (f *Filter) noteDown(ctx context.Context, err error) error {
 	var unsafe *nbstrip.UnsafeError
-	if errors.As(err, &unsafe) {
+	if errors.As(err, &unsafe) || f.Finder == nil {
 		return err
 	}
 	if _, f.down = f.Finder.Find(ctx, []byte("nbhush")); f.down != nil {
