@@ -36,10 +36,14 @@ type app struct {
 	home home.Home
 }
 
-// run parses args, runs one command and returns the exit code. It owns the
+// run parses argv, runs one command and returns the exit code. It owns the
 // signals: the first one ends ctx, the second one ends the process.
-func run(args []string, std stdio, getenv func(string) string) int {
+func run(argv []string, std stdio, getenv func(string) string) int {
 	u := &ui{stdio: std, getenv: getenv}
+	if args, asNbstripout, ok := outputsArgs(argv); ok {
+		return runOutputs(context.Background(), u, args, asNbstripout)
+	}
+	args := argv[1:]
 	h, err := home.Find(getenv)
 	if err != nil {
 		u.fail(err)
