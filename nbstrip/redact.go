@@ -13,13 +13,15 @@ import (
 
 // redaction gathers what changes in one notebook.
 type redaction struct {
-	nb     *notebook.Notebook
-	src    []byte
-	labels map[string]string // what stands in the place of each name's value
-	names  *renames
-	found  []located
-	edits  []notebook.Edit
-	doomed []doomed
+	nb      *notebook.Notebook
+	src     []byte
+	options Options
+	labels  map[string]string // what stands in the place of each name's value
+	names   *renames
+	found   []located
+	edits   []notebook.Edit
+	doomed  []doomed
+	gone    map[int]notebook.Range // the cells and outputs that go whole, by where they start
 }
 
 // located is a finding with its offset in the source.
@@ -29,10 +31,9 @@ type located struct {
 }
 
 // redact makes the edits for what was found.
-func redact(nb *notebook.Notebook, src []byte, hits []hit, labels map[string]string) Result {
-	r := redaction{nb: nb, src: src, labels: labels, names: newRenames(nb, hits)}
+func (r *redaction) redact(hits []hit) Result {
 	for _, h := range hits {
-		switch t := nb.Text(h.text); {
+		switch t := r.nb.Text(h.text); {
 		case t.Binary:
 			r.drop(t, h.spans)
 		case t.Number:
@@ -109,12 +110,16 @@ func (r *redaction) editsOf(t notebook.Text, spans []match.Span) []notebook.Edit
 
 func (r *redaction) report(offset int, name string, t notebook.Text) {
 	r.found = append(r.found, located{offset, Finding{Name: name, Cell: t.Cell, Where: t.Part}})
+	r.mark(offset, name, t)
 }
 
 // result makes all edits.
 func (r *redaction) result() Result {
+	r.doomed = slices.DeleteFunc(r.doomed, r.isGone)
 	drops, dropped := r.drops()
-	res := Result{Out: notebook.Splice(r.src, merge(drops, r.edits)), Dropped: dropped}
+	whole, wholes := r.wholes()
+	res := Result{Out: notebook.Splice(r.src, merge(whole, merge(drops, r.edits))), Dropped: append(wholes, dropped...)}
+	slices.SortStableFunc(res.Dropped, func(a, b Dropped) int { return cmp.Compare(a.Line, b.Line) })
 	slices.SortStableFunc(r.found, func(a, b located) int { return cmp.Compare(a.offset, b.offset) })
 	count := lines{src: r.src}
 	for _, f := range r.found {

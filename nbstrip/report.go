@@ -29,10 +29,11 @@ type Finding struct {
 	Line  int           `json:"line"` // of the source, from 1
 }
 
-// Dropped is an entry of a MIME bundle that was taken out whole. Its findings are among the Findings.
+// Dropped is an entry of a MIME bundle, an output or a cell that was taken out
+// whole. Its findings are among the Findings.
 type Dropped struct {
 	Cell int    `json:"cell"`
-	Mime string `json:"mime"` // such as image/png; the class alone, image/*, for types that are not well known
+	Mime string `json:"mime"` // such as image/png; the class alone, image/*, for types that are not well known; or output, or cell
 	Line int    `json:"line"`
 }
 

@@ -12,15 +12,6 @@ import (
 	"github.com/nbhush/nbhush/nbstrip/notebook"
 )
 
-// Mode is what Strip does with a secret that it finds.
-type Mode int
-
-// Redact puts match.Placeholder in the place of the value.
-const Redact Mode = 0
-
-// Options say how to strip. The zero Options redact.
-type Options struct{ Mode Mode }
-
 // Strip takes what f finds out of the notebook src. It never changes src and
 // may be called by many goroutines.
 //
@@ -28,8 +19,8 @@ type Options struct{ Mode Mode }
 // is src, otherwise the error is an *UnsafeError. An error of f comes back
 // wrapped; nothing is known about src then.
 func Strip(ctx context.Context, src []byte, f match.Finder, o Options) (Result, error) {
-	if o.Mode != Redact {
-		return Result{}, fmt.Errorf("strip: unknown mode %d", o.Mode)
+	if err := o.check(); err != nil {
+		return Result{}, err
 	}
 	s := newSearcher(ctx, f, len(src))
 	nb, err := notebook.ScanTexts(src, s.add)
@@ -49,7 +40,8 @@ func Strip(ctx context.Context, src []byte, f match.Finder, o Options) (Result, 
 	if err != nil {
 		return Result{}, err
 	}
-	return redact(nb, src, hits, labels), nil
+	r := redaction{nb: nb, src: src, options: o, labels: labels, names: newRenames(nb, hits)}
+	return r.redact(hits), nil
 }
 
 // StripFile strips the notebook at path in place. It writes only when
