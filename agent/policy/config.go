@@ -94,8 +94,8 @@ func (e *ParseError) Hint() string {
 }
 
 // Parse returns what src, the content of an nbhush.toml, says: TOML 1.0 with the
-// table secrets, in which each name has an empty table. Anything else is a
-// *ParseError. src is not kept.
+// table secrets, in which each name has an empty table, and the table strip,
+// whose content is not looked at here. Anything else is a *ParseError. src is not kept.
 func Parse(src []byte) (*Config, error) {
 	c, line, reason := parse(src)
 	if reason != "" {
@@ -111,6 +111,7 @@ func parse(src []byte) (c *Config, line int, reason string) {
 	src = bytes.TrimPrefix(src, []byte("\xef\xbb\xbf")) // some editors on Windows write one
 	var f struct {
 		Secrets map[string]Secret `toml:"secrets"`
+		Strip   any               `toml:"strip"` // package nbstrip/rules reads it
 	}
 	if err := decode(src, &f); err != nil {
 		line, reason = explain(err)
@@ -170,6 +171,7 @@ func word(key toml.Key) string {
 func lineOf(src []byte, key string) int {
 	var none struct {
 		Secrets struct{} `toml:"secrets"`
+		Strip   any      `toml:"strip"`
 	}
 	var unknown *toml.StrictMissingError
 	if errors.As(decode(src, &none), &unknown) {

@@ -26,6 +26,7 @@ func TestParse(t *testing.T) {
 		{"inline", "secrets = { A = {}, B = {} }\n", []secret.Name{"A", "B"}},
 		{"quoted", "[secrets]\n\"A\" = {}\n", []secret.Name{"A"}},
 		{"CRLF", "[secrets]\r\nA = {}\r\n", []secret.Name{"A"}},
+		{"strip", "[secrets]\nA = {}\n[strip]\nA = 1\n", []secret.Name{"A"}},
 		{"BOM", "\xef\xbb\xbf[secrets]\nA = {}\n", []secret.Name{"A"}},
 		{"no newline", "[secrets]\nA = {}", []secret.Name{"A"}},
 	} {

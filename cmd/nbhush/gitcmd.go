@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"os"
+	"path/filepath"
 
 	"github.com/spf13/cobra"
 
@@ -86,8 +87,18 @@ func newGitSmudgeCmd(a *app) *cobra.Command {
 
 // gitFilter joins git's filter with this user's agent.
 func (a *app) gitFilter() *gitfilter.Filter {
+	finder, book := a.finder(), &ruleBook{}
 	return &gitfilter.Filter{
-		Finder: a.finder(),
+		Finder: finder,
+		// git runs filters at the top of the work tree.
+		Strip: func(ctx context.Context, path string, src []byte) ([]byte, error) {
+			r, name, err := book.of(filepath.FromSlash(path))
+			if err != nil {
+				return nil, err
+			}
+			res, err := r.Strip(ctx, name, src, finder)
+			return res.Out, err
+		},
 		Report: func(err error) {
 			var shown *gitfilter.WithheldError
 			if !errors.As(err, &shown) {

@@ -65,6 +65,8 @@ func TestImports(t *testing.T) {
 		"nbstrip/notebook":  {},
 		"nbstrip/gitfilter": {"agent/match", "agent/savefile", "nbstrip", "nbstrip/notebook"},
 		"nbstrip/jupyter":   {"agent/savefile"},
+		"nbstrip/outputs":   {"nbstrip/notebook"},
+		"nbstrip/rules":     {"agent/match", "nbstrip", "nbstrip/notebook", "nbstrip/outputs"},
 		"nbstrip/watch":     {"agent/match", "agent/savefile", "nbstrip", "nbstrip/notebook"},
 		"agent/policy":      {"agent/secret", "agent/savefile"},
 		"agent/audit":       {"agent/secret", "agent/savefile"},

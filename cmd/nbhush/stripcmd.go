@@ -21,6 +21,18 @@ import (
 type stripOptions struct {
 	files       []string
 	check, json bool
+	onSecret    string
+	book        ruleBook
+}
+
+// of returns what to do with secrets in the file.
+func (o *stripOptions) of(file string) (nbstrip.Options, error) {
+	if o.onSecret != "" {
+		mode, err := nbstrip.ParseMode(o.onSecret)
+		return nbstrip.Options{Mode: mode}, err
+	}
+	r, _, err := o.book.of(file)
+	return r.OnSecret, err
 }
 
 func newStripCmd(a *app) *cobra.Command {
@@ -30,17 +42,41 @@ func newStripCmd(a *app) *cobra.Command {
 		Short: "take the values of secrets out of notebooks, in place",
 		Long: `Puts [nbhush:NAME] in the place of each secret's value and leaves every other byte as
 it is. A file in which nothing is found is not written. - reads standard input and
-writes the stripped notebook to standard output.`,
+writes the stripped notebook to standard output.
+
+With --on-secret=drop-output an output that holds a value goes whole, with drop-cell the
+cell; where there is none, the value is replaced. A project's nbhush.toml may say so, too,
+also for git's filter, and also by the secret's name and the cell's tag:
+
+  [strip]
+  on_secret = "redact"
+  rules = { "AWS_*" = "drop-output" }
+  tags = { private = "drop-cell" }
+
+  [strip.outputs]           # git's filter stores no outputs and no counts
+  keep_types = ["error"]    # and keep_output, keep_count, number_ids, extra_keys,
+  leave_out = ["docs"]      # keep_keys, only_keys, drop_empty_cells, drop_tags,
+                            # strip_init_cells, drop_types, max_size
+
+With --outputs it does what nbstripout does, with its flags: nbhush strip --outputs --help.`,
 		Example: `  nbhush strip analysis.ipynb
   nbhush strip --check *.ipynb      only say what would go; exits with 3 if there is something
+  nbhush strip --on-secret=drop-output *.ipynb
+  nbhush strip --outputs *.ipynb    take out all outputs, as nbstripout does
   nbhush strip - < in.ipynb > out.ipynb`,
 		Args: argRange(1, -1, "the FILE to strip, or -"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			o.files = args
-			return runStrip(cmd.Context(), a, o)
+			if o.onSecret != "" {
+				if _, err := nbstrip.ParseMode(o.onSecret); err != nil {
+					return &usageError{cmd, err.Error()}
+				}
+			}
+			return runStrip(cmd.Context(), a, &o)
 		},
 	}
 	cmd.Flags().BoolVar(&o.check, "check", false, "change nothing; exit with 3 if there is something to strip")
+	cmd.Flags().StringVar(&o.onSecret, "on-secret", "", "redact, drop-output or drop-cell (default: what nbhush.toml says, or redact)")
 	cmd.Flags().BoolVar(&o.json, "json", false, "print what was found as JSON")
 	return cmd
 }
@@ -53,7 +89,7 @@ type stripped struct {
 	Error    string            `json:"error,omitempty"`
 }
 
-func runStrip(ctx context.Context, a *app, o stripOptions) error {
+func runStrip(ctx context.Context, a *app, o *stripOptions) error {
 	finder := a.finder()
 	if len(o.files) == 1 && o.files[0] == "-" {
 		return stripStdin(ctx, a, o, finder)
@@ -62,7 +98,7 @@ func runStrip(ctx context.Context, a *app, o stripOptions) error {
 	found, failed := false, false
 	for i, file := range o.files {
 		a.stripProgress(i, len(o.files), file)
-		res, err := stripOne(ctx, file, finder, o.check)
+		res, err := stripOne(ctx, file, finder, o)
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
@@ -102,18 +138,22 @@ func runStrip(ctx context.Context, a *app, o stripOptions) error {
 }
 
 // stripOne strips the file, or with check only finds what would go.
-func stripOne(ctx context.Context, file string, f match.Finder, check bool) (nbstrip.Result, error) {
-	if !check {
+func stripOne(ctx context.Context, file string, f match.Finder, o *stripOptions) (nbstrip.Result, error) {
+	options, err := o.of(file)
+	if err != nil {
+		return nbstrip.Result{}, err
+	}
+	if !o.check {
 		// What a run that was killed left; a minute, since another one may be at work.
 		base := filepath.Base(file)
 		_ = savefile.Sweep(filepath.Dir(file), time.Minute, func(name string) bool { return name == base })
-		return nbstrip.StripFile(ctx, file, f, nbstrip.Options{})
+		return nbstrip.StripFile(ctx, file, f, options)
 	}
 	src, err := os.ReadFile(file)
 	if err != nil {
 		return nbstrip.Result{}, err
 	}
-	res, err := nbstrip.Strip(ctx, src, f, nbstrip.Options{})
+	res, err := nbstrip.Strip(ctx, src, f, options)
 	if err != nil {
 		return res, &fileError{file, err}
 	}
@@ -130,12 +170,16 @@ func (e *fileError) Error() string { return "strip " + e.file + ": " + e.err.Err
 func (e *fileError) Unwrap() error { return e.err }
 
 // stripStdin strips a notebook on its way through; with an error, nothing was written.
-func stripStdin(ctx context.Context, a *app, o stripOptions, f match.Finder) error {
+func stripStdin(ctx context.Context, a *app, o *stripOptions, f match.Finder) error {
 	src, err := io.ReadAll(a.in)
 	if err != nil {
 		return &fileError{"standard input", err}
 	}
-	res, err := nbstrip.Strip(ctx, src, f, nbstrip.Options{})
+	options, err := o.of("-")
+	if err != nil {
+		return err
+	}
+	res, err := nbstrip.Strip(ctx, src, f, options)
 	var unsafe *nbstrip.UnsafeError
 	if o.check && errors.As(err, &unsafe) {
 		return exitError{exitFound, &fileError{"standard input", err}}
@@ -176,6 +220,10 @@ func printStripped(line func(string, ...any), s stripped) {
 		line("%s:%d: %s, in the %s of cell %d", file, f.Line, f.Name, f.Where, f.Cell+1)
 	}
 	for _, d := range s.Dropped {
+		if d.Mime == "cell" {
+			line("%s:%d: cell %d taken out whole", file, d.Line, d.Cell+1)
+			continue
+		}
 		line("%s:%d: %s of cell %d taken out whole", file, d.Line, printable(d.Mime), d.Cell+1)
 	}
 }
