@@ -88,9 +88,13 @@ func newGitSmudgeCmd(a *app) *cobra.Command {
 // gitFilter joins git's filter with this user's agent.
 func (a *app) gitFilter() *gitfilter.Filter {
 	finder, book := a.finder(), &ruleBook{}
+	if top, err := os.Getwd(); err == nil {
+		// git runs filters at the top of the work tree. What every clone of the
+		// repository stores is the same, so what is above it does not count.
+		book.within, _ = filepath.EvalSymlinks(top)
+	}
 	return &gitfilter.Filter{
 		Finder: finder,
-		// git runs filters at the top of the work tree.
 		Strip: func(ctx context.Context, path string, src []byte) ([]byte, error) {
 			r, name, err := book.of(filepath.FromSlash(path))
 			if err != nil {

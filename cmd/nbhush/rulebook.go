@@ -13,6 +13,8 @@ import (
 // ruleBook finds the rules for notebooks, and reads each nbhush.toml once. The
 // zero one is ready; it is for one goroutine at a time.
 type ruleBook struct {
+	// within, if set, is the folder, without links, above which no nbhush.toml counts.
+	within   string
 	projects map[string]project // by the folder of a notebook
 }
 
@@ -28,7 +30,7 @@ func (b *ruleBook) of(path string) (r rules.Rules, name string, err error) {
 	dir := filepath.Dir(path)
 	p, ok := b.projects[dir]
 	if !ok {
-		p = loadRules(dir)
+		p = b.load(dir)
 		if b.projects == nil {
 			b.projects = map[string]project{}
 		}
@@ -47,10 +49,13 @@ func (b *ruleBook) of(path string) (r rules.Rules, name string, err error) {
 	return p.rules, name, nil
 }
 
-func loadRules(dir string) (p project) {
+func (b *ruleBook) load(dir string) (p project) {
 	file, err := policy.Find(existing(dir))
 	if err != nil || file == "" {
 		p.err = err
+		return p
+	}
+	if rel, err := filepath.Rel(b.within, filepath.Dir(file)); b.within != "" && (err != nil || !filepath.IsLocal(rel)) {
 		return p
 	}
 	p.top = filepath.Dir(file)
