@@ -12,7 +12,7 @@ import (
 	"github.com/nbhush/nbhush/nbstrip/gitfilter"
 )
 
-type gitOptions struct{ global, json, force bool }
+type gitOptions struct{ global, json, force, diff, restore, hook bool }
 
 func newGitCmd(a *app) *cobra.Command {
 	var o gitOptions
@@ -25,9 +25,16 @@ secrets in place of their values, and the working copy stays as it is.
 When a notebook cannot be checked, because the agent is locked or away, git add,
 commit -a, stash, merge and rebase refuse it and store nothing; git status, diff, log
 and checkout go on to work. If nbhush itself is gone, git refuses to add notebooks and
-to check them out: git config --global --remove-section filter.nbhush ends that.`,
+to check them out: git config --global --remove-section filter.nbhush ends that.
+
+With --diff, git diff and log show notebooks as text, and no values. With --hook, git
+commit looks once more for secrets in what is staged. With --restore, a checkout puts the
+values back into code cells, as far as the project's nbhush.toml lists them and nbhush
+allow approved it: the working copy then holds them.`,
 		Example: `  nbhush git install --global    every repository of this user
   nbhush git install             this repository; commit the .gitattributes
+  nbhush git install --diff --hook
+  nbhush git check               look for secrets in what is staged
   nbhush git status`,
 	})
 	sub := func(use, short string, run func(context.Context, *app, gitOptions) error) *cobra.Command {
@@ -42,22 +49,29 @@ to check them out: git config --global --remove-section filter.nbhush ends that.
 	}
 	install := sub("install", "set the filter, or bring it up to date", runGitInstall)
 	install.Flags().BoolVar(&o.force, "force", false, "take notebooks over from another filter")
+	install.Flags().BoolVar(&o.diff, "diff", false, "show notebooks readably in git diff and git log")
+	install.Flags().BoolVar(&o.restore, "restore", false, "put values back on checkout")
+	install.Flags().BoolVar(&o.hook, "hook", false, "check what is staged before each commit (this repository only)")
 	sub("uninstall", "take the filter out; every file is as it was before", runGitUninstall)
 	sub("status", "say what is set, and try it", runGitStatus)
-	cmd.AddCommand(newGitProcessCmd(a), newGitCleanCmd(a), newGitSmudgeCmd(a))
+	sub("check", "look for secrets in the notebooks that are staged; exits with 3 if there are any", runGitCheck)
+	cmd.AddCommand(newGitProcessCmd(a), newGitCleanCmd(a), newGitSmudgeCmd(a), newGitTextconvCmd(a))
 	return cmd
 }
 
-// The next three names stand in users' configuration of git: they stay.
+// The next names stand in users' configuration of git: they stay.
 
 func newGitProcessCmd(a *app) *cobra.Command {
-	return &cobra.Command{
+	var restore bool
+	cmd := &cobra.Command{
 		Use: "process", Short: "be git's long-running filter; git calls this", Hidden: true,
 		Args: argRange(0, 0, "no arguments"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return a.gitFilter().Process(cmd.Context(), a.in, a.out)
+			return a.gitFilter(restore).Process(cmd.Context(), a.in, a.out)
 		},
 	}
+	cmd.Flags().BoolVar(&restore, "restore", false, "put values back on checkout")
+	return cmd
 }
 
 func newGitCleanCmd(a *app) *cobra.Command {
@@ -65,35 +79,64 @@ func newGitCleanCmd(a *app) *cobra.Command {
 		Use: "clean [PATH]", Short: "be git's filter for one file; git calls this", Hidden: true,
 		Args: argRange(0, 1, "the PATH of the file"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			path := "-"
-			if len(args) > 0 {
-				path = args[0]
-			}
-			return a.gitFilter().Clean(cmd.Context(), path, a.in, a.out)
+			return a.gitFilter(false).Clean(cmd.Context(), pathOr(args, "-"), a.in, a.out)
 		},
 	}
 }
 
 func newGitSmudgeCmd(a *app) *cobra.Command {
-	return &cobra.Command{
+	var restore bool
+	cmd := &cobra.Command{
 		Use: "smudge [PATH]", Short: "pass a file through; git calls this", Hidden: true,
 		Args: argRange(0, 1, "the PATH of the file"),
-		RunE: func(*cobra.Command, []string) error {
-			_, err := io.Copy(a.out, a.in)
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if !restore {
+				_, err := io.Copy(a.out, a.in)
+				return err
+			}
+			src, err := io.ReadAll(a.in)
+			if err != nil {
+				return err
+			}
+			_, err = a.out.Write(a.gitFilter(true).Smudge(cmd.Context(), pathOr(args, "-"), src))
 			return err
+		},
+	}
+	cmd.Flags().BoolVar(&restore, "restore", false, "put values back")
+	return cmd
+}
+
+func newGitTextconvCmd(a *app) *cobra.Command {
+	return &cobra.Command{
+		Use: "textconv FILE", Short: "print a notebook for git diff; git calls this", Hidden: true,
+		Args: argRange(1, 1, "the FILE"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			src, err := os.ReadFile(args[0])
+			if err != nil {
+				return err
+			}
+			// git names a copy of what it stored, so only what goes for the whole project counts.
+			return a.gitFilter(false).Textconv(cmd.Context(), filepath.Base(args[0]), src, a.out)
 		},
 	}
 }
 
+func pathOr(args []string, none string) string {
+	if len(args) > 0 {
+		return args[0]
+	}
+	return none
+}
+
 // gitFilter joins git's filter with this user's agent.
-func (a *app) gitFilter() *gitfilter.Filter {
+func (a *app) gitFilter(restore bool) *gitfilter.Filter {
 	finder, book := a.finder(), &ruleBook{}
 	if top, err := os.Getwd(); err == nil {
 		// git runs filters at the top of the work tree. What every clone of the
 		// repository stores is the same, so what is above it does not count.
 		book.within, _ = filepath.EvalSymlinks(top)
 	}
-	return &gitfilter.Filter{
+	f := &gitfilter.Filter{
 		Finder: finder,
 		Strip: func(ctx context.Context, path string, src []byte) ([]byte, error) {
 			r, name, err := book.of(filepath.FromSlash(path))
@@ -116,6 +159,10 @@ func (a *app) gitFilter() *gitfilter.Filter {
 			}
 		},
 	}
+	if restore {
+		f.Restore = (&restorer{app: a}).restore
+	}
+	return f
 }
 
 // gitSettings are the options for git's settings here.
@@ -128,7 +175,9 @@ func (a *app) gitSettings(o gitOptions) (gitfilter.Options, error) {
 	if err != nil {
 		return gitfilter.Options{}, err
 	}
-	return gitfilter.Options{Global: o.global, Dir: dir, Program: program, Force: o.force, Getenv: a.getenv}, nil
+	return gitfilter.Options{
+		Global: o.global, Dir: dir, Program: program, Force: o.force, Diff: o.diff, Restore: o.restore, Getenv: a.getenv,
+	}, nil
 }
 
 func runGitInstall(ctx context.Context, a *app, o gitOptions) error {
@@ -137,6 +186,12 @@ func runGitInstall(ctx context.Context, a *app, o gitOptions) error {
 		return err
 	}
 	changed, err := gitfilter.Install(ctx, set)
+	if err == nil && o.hook {
+		var file string
+		if file, err = gitfilter.InstallHook(ctx, set); file != "" {
+			changed = append(changed, file)
+		}
+	}
 	if err != nil {
 		return err
 	}

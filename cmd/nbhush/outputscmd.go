@@ -17,6 +17,7 @@ import (
 	"github.com/nbhush/nbhush/nbstrip/gitfilter"
 	"github.com/nbhush/nbhush/nbstrip/notebook"
 	"github.com/nbhush/nbhush/nbstrip/outputs"
+	"github.com/nbhush/nbhush/nbstrip/rules"
 )
 
 // nbstripoutVersion is the version of nbstripout whose ways are kept.
@@ -25,7 +26,8 @@ const nbstripoutVersion = "0.9.1"
 // outputsOptions are those of nbstripout.
 type outputsOptions struct {
 	outputs.Options
-	files []string
+	files    []string
+	leaveOut []string // patterns of files and folders
 
 	dryRun, verify, textconv, force, unixNewlines    bool
 	install, uninstall, isInstalled, status, version bool
@@ -99,8 +101,15 @@ func runOutputs(ctx context.Context, u *ui, args []string, asNbstripout bool) in
 // outputsProcess serves git, so that not every file starts a process.
 func outputsProcess(ctx context.Context, u *ui, o outputsOptions) int {
 	f := gitfilter.Filter{
-		Strip: func(_ context.Context, _ string, src []byte) ([]byte, error) {
+		Strip: func(_ context.Context, path string, src []byte) ([]byte, error) {
+			if rules.LeftOut(o.leaveOut, path) {
+				return src, nil
+			}
 			out, err := outputs.Strip(src, o.Options)
+			var broken *notebook.NotNotebookError
+			if errors.As(err, &broken) { // such as one with a merge conflict: it has no outputs
+				return src, nil
+			}
 			return o.lineEnds(out), err
 		},
 		Report: u.fail,
@@ -241,11 +250,13 @@ func (o *outputsOptions) expand() ([]string, error) {
 		}
 		for _, name := range names {
 			if st, err := os.Stat(name); err == nil && st.IsDir() {
-				below, err := notebooksBelow(name)
+				below, err := o.notebooksBelow(name)
 				if err != nil {
 					return nil, err
 				}
 				files = append(files, below...)
+			} else if rules.LeftOut(o.leaveOut, filepath.ToSlash(name)) {
+				continue
 			} else if o.force || isNotebook(name) {
 				files = append(files, name)
 			}
@@ -259,7 +270,7 @@ func isNotebook(name string) bool {
 }
 
 // notebooksBelow returns the notebooks in dir and below, but for hidden folders, as .git and .ipynb_checkpoints are.
-func notebooksBelow(dir string) ([]string, error) {
+func (o *outputsOptions) notebooksBelow(dir string) ([]string, error) {
 	var files []string
 	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
 		switch {
@@ -267,6 +278,7 @@ func notebooksBelow(dir string) ([]string, error) {
 			return err
 		case d.IsDir() && path != dir && strings.HasPrefix(d.Name(), "."):
 			return filepath.SkipDir
+		case rules.LeftOut(o.leaveOut, filepath.ToSlash(path)):
 		case d.Type().IsRegular() && isNotebook(path):
 			files = append(files, path)
 		}

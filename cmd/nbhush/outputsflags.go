@@ -52,6 +52,8 @@ func outputsFlags() []outputsFlag {
 		{"extra-keys", 0, "KEYS", "more metadata to strip, with blanks between: metadata.foo cell.metadata.bar",
 			list(func(o *outputsOptions) *[]string { return &o.ExtraKeys })},
 		{"keep-metadata-keys", 0, "KEYS", "metadata to keep", list(func(o *outputsOptions) *[]string { return &o.KeepKeys })},
+		{"only-metadata-keys", 0, "KEYS", "all metadata to keep: metadata.foo cell.metadata.bar", list(func(o *outputsOptions) *[]string { return &o.OnlyKeys })},
+		{"leave-out", 0, "PATTERN…", "files and folders to leave alone", list(func(o *outputsOptions) *[]string { return &o.leaveOut })},
 		{"drop-empty-cells", 0, "", "drop cells whose source is empty or white space", on(func(o *outputsOptions) *bool { return &o.DropEmptyCells })},
 		{"strip-empty-cells", 0, "", "an older name of --drop-empty-cells", on(func(o *outputsOptions) *bool { return &o.DropEmptyCells })},
 		{"drop-tagged-cells", 0, "TAGS", "drop cells that have one of the tags", list(func(o *outputsOptions) *[]string { return &o.DropTags })},

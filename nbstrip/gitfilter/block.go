@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"strings"
 )
 
 // A block is what this package owns of a file that is the user's: the lines
@@ -84,7 +85,7 @@ func findBlock(file []byte) (start, end int, n note, err error) {
 // takes out the section and the comments in it, the end among them.
 func beginOnly(file []byte, start, lineEnd int) (int, int, note, error) {
 	rest := bytes.TrimPrefix(file[lineEnd:], []byte("\n"))
-	for _, ours := range []string{sectionHead, attributes} {
+	for _, ours := range []string{sectionHead, strings.TrimSpace(attributes)} {
 		if bytes.HasPrefix(rest, []byte(ours)) {
 			return 0, 0, note{}, errBlock
 		}

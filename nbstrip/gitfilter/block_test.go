@@ -52,7 +52,7 @@ func FuzzBlock(f *testing.F) {
 }
 
 func TestBlockWithoutEnd(t *testing.T) {
-	for _, file := range []string{blockBegin + "\n*.ipynb filter=nbhush\n", "a\n" + blockBegin + "; new file\n" + configBlock("/nbhush")} {
+	for _, file := range []string{blockBegin + "\n*.ipynb filter=nbhush\n", "a\n" + blockBegin + "; new file\n" + configBlock(Options{Program: "/nbhush"})} {
 		if _, err := withBlock([]byte(file), attributes, note{}); err == nil {
 			t.Errorf("%q was edited", file)
 		}

@@ -1,6 +1,7 @@
 package gitfilter
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -16,6 +17,9 @@ type Filter struct {
 	// Strip, if set, makes the clean form of the file at path, as git knows it,
 	// and asks the Finder in its own way. Otherwise nbstrip.Strip redacts.
 	Strip func(ctx context.Context, path string, src []byte) ([]byte, error)
+	// Restore, if set, makes of src, which git stores, what is checked out; on
+	// any doubt, src. Otherwise files are checked out as they are stored.
+	Restore func(ctx context.Context, path string, src []byte) []byte
 	// Report, if set, gets each *RefusedError and *WithheldError that the user
 	// should read: one for each reason, however many files it concerns.
 	Report func(error)
@@ -75,6 +79,22 @@ func (f *Filter) Clean(ctx context.Context, path string, r io.Reader, w io.Write
 	}
 	_, err = w.Write(out)
 	return err
+}
+
+// Smudge returns what is checked out for src: what Restore makes of it, if its
+// clean form is src again. With anything else git would show a file that nobody touched as changed.
+func (f *Filter) Smudge(ctx context.Context, path string, src []byte) []byte {
+	if f.Restore == nil {
+		return src
+	}
+	out := f.Restore(ctx, path, src)
+	if bytes.Equal(out, src) {
+		return src
+	}
+	if again, err := f.strip(ctx, path, out); err != nil || !bytes.Equal(again, src) {
+		return src
+	}
+	return out
 }
 
 // clean returns what git should get for src. The error is a *RefusedError.

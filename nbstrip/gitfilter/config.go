@@ -27,6 +27,9 @@ var settings = []struct{ key, value string }{
 // nothing but filter: other lines' diff, merge and text for notebooks go on to count.
 const attributes = "*.ipynb filter=nbhush\n"
 
+// attributesDiff is the line that also has git diff show notebooks readably.
+const attributesDiff = "*.ipynb filter=nbhush diff=nbhush\n"
+
 // setting returns the value of a setting for the program.
 func setting(value, program string) string {
 	if !strings.Contains(value, "%s") {
@@ -38,11 +41,18 @@ func setting(value, program string) string {
 const sectionHead = "[filter \"nbhush\"]\n"
 
 // configBlock is the section in the syntax of git-config(1).
-func configBlock(program string) string {
+func configBlock(o Options) string {
 	var b strings.Builder
 	b.WriteString(sectionHead)
 	for _, s := range settings {
-		b.WriteString("\t" + s.key + " = " + configQuote(setting(s.value, program)) + "\n")
+		value := s.value
+		if o.Restore {
+			value = strings.NewReplacer("git process", "git process --restore", "git smudge", "git smudge --restore").Replace(value)
+		}
+		b.WriteString("\t" + s.key + " = " + configQuote(setting(value, o.Program)) + "\n")
+	}
+	if o.Diff {
+		b.WriteString("[diff \"nbhush\"]\n\ttextconv = " + configQuote(setting("%s git textconv", o.Program)) + "\n")
 	}
 	return b.String()
 }
@@ -76,6 +86,10 @@ type Options struct {
 	Program string
 	// Force lets Install take notebooks over from another filter.
 	Force bool
+	// Diff makes git diff show notebooks by Filter.Textconv.
+	Diff bool
+	// Restore makes git put values back on checkout, by Filter.Restore.
+	Restore bool
 	// Getenv is os.Getenv outside of tests; git itself sees the process's environment.
 	Getenv func(string) string
 }

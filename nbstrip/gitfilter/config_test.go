@@ -15,7 +15,7 @@ func TestConfigQuote(t *testing.T) {
 		"/usr/bin/nbhush", "/home/a b/nbhush", `/it's/"here"/nbhush`, `/back\slash/nb#hush;`, "/tab\there/n",
 		"/ümlaut/nbhush", " /blank/at end ", "/dollar/$HOME/`id`", "/100%f/nbhush",
 	} {
-		if err := os.WriteFile(file, []byte(configBlock(program)), 0o600); err != nil {
+		if err := os.WriteFile(file, []byte(configBlock(Options{Program: program})), 0o600); err != nil {
 			t.Fatal(err)
 		}
 		for _, s := range settings {

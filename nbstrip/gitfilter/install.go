@@ -27,13 +27,17 @@ func Install(ctx context.Context, o Options) ([]string, error) {
 	}
 	var changed []string
 	had := holder(p.attributes[:1]) != ""
+	lines := attributes
+	if o.Diff {
+		lines = attributesDiff
+	}
 	// The attributes come last: without the section they do nothing.
 	for _, f := range []struct {
 		path, lines string
 		had         bool
 	}{
-		{p.config[0], configBlock(o.Program), had},
-		{p.attributes[0], attributes, false},
+		{p.config[0], configBlock(o), had},
+		{p.attributes[0], lines, false},
 	} {
 		did, err := edit(f.path, func(old []byte, fresh note) ([]byte, note, error) {
 			fresh.hadAttributes = f.had
@@ -87,7 +91,14 @@ func Uninstall(ctx context.Context, o Options) ([]string, error) {
 			changed = append(changed, path)
 		}
 	}
-	return changed, nil
+	if o.Global {
+		return changed, nil
+	}
+	file, err := uninstallHook(ctx, o)
+	if file != "" {
+		changed = append(changed, file)
+	}
+	return changed, err
 }
 
 // hadAttributes reports whether a block in one of the files notes that.

@@ -166,7 +166,7 @@ func (f *Filter) answer(ctx context.Context, c *conversation) error {
 		f.report(&RefusedError{Path: c.req.Path, Err: c.req.Err})
 		return c.refuse()
 	case c.req.Command == "smudge":
-		return c.respond(c.req.Content)
+		return c.respond(f.Smudge(ctx, c.req.Path, c.req.Content))
 	case c.req.Command == "clean" && c.req.Path != "":
 		out, err := f.clean(ctx, c.req.Path, c.req.Content)
 		if err != nil {

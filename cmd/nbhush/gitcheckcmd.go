@@ -1,0 +1,76 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os/exec"
+	"strings"
+
+	"github.com/nbhush/nbhush/nbstrip"
+)
+
+// runGitCheck looks for secrets in the notebooks as they are staged.
+func runGitCheck(ctx context.Context, a *app, o gitOptions) error {
+	// What is new or changed; of a conflict there is nothing to commit yet.
+	list, err := gitOutput(ctx, "diff", "--cached", "--name-only", "-z", "--no-renames", "--diff-filter=ACMT")
+	if err != nil {
+		return err
+	}
+	finder := a.finder()
+	results, found := []stripped{}, false
+	for name := range strings.SplitSeq(string(list), "\x00") {
+		if !strings.HasSuffix(name, ".ipynb") {
+			continue
+		}
+		src, err := gitOutput(ctx, "cat-file", "blob", ":0:"+name)
+		if err != nil {
+			return err
+		}
+		res, err := nbstrip.Strip(ctx, src, finder, nbstrip.Options{})
+		var unsafe *nbstrip.UnsafeError
+		if err != nil && !errors.As(err, &unsafe) {
+			return &fileError{name, err} // nothing else can be checked either
+		}
+		s := stripped{File: name, Findings: res.Findings, Dropped: res.Dropped}
+		if s.Findings == nil {
+			s.Findings = []nbstrip.Finding{}
+		}
+		switch {
+		case err != nil && o.json:
+			s.Error = err.Error()
+		case err != nil:
+			a.fail(&fileError{name, err})
+		}
+		found = found || err != nil || res.Changed()
+		results = append(results, s)
+		if !o.json {
+			printStripped(a.printLine, s)
+		}
+	}
+	if o.json {
+		if err := a.printJSON(results); err != nil {
+			return err
+		}
+	}
+	if found && !o.json {
+		a.errorf("secrets are staged")
+		a.hintf("nbhush git install, then stage them again: git add --renormalize .")
+	}
+	if found {
+		return exitError{code: exitFound}
+	}
+	return nil
+}
+
+func gitOutput(ctx context.Context, args ...string) ([]byte, error) {
+	cmd := exec.CommandContext(ctx, "git", args...)
+	var words bytes.Buffer
+	cmd.Stderr = &words
+	out, err := cmd.Output()
+	if err != nil {
+		return nil, fmt.Errorf("git %s: %w: %s", args[0], err, bytes.TrimSpace(words.Bytes()))
+	}
+	return out, nil
+}
