@@ -17,11 +17,18 @@ var ErrContradiction = errors.New("cell metadata contradicts tags: `keep_output`
 // shallow says how deep to look: at the members of outputs, and at nothing in results.
 var shallow = map[string]int{"outputs": 2, "results": 1}
 
+// shallower is for Options that say nothing of sources.
+var shallower = map[string]int{"outputs": 2, "results": 1, "source": 0, "input": 0, "attachments": 0}
+
 // Strip returns src without what o says should go; it is src itself if nothing
 // is to go. A src that is no JSON object is a *notebook.NotNotebookError. It
 // never changes src and may be called by many goroutines.
 func Strip(src []byte, o Options) ([]byte, error) {
-	root, err := notebook.Parse(src, shallow)
+	depths := shallow
+	if !o.DropEmptyCells && len(o.ExtraKeys) == 0 {
+		depths = shallower
+	}
+	root, err := notebook.Parse(src, depths)
 	if err != nil {
 		return nil, err
 	}
