@@ -7,5 +7,6 @@
 //	 │            clean passes, else UnsafeError         edits of src's bytes
 //	 └──────────────────── notebook.Splice <───────────────────┘
 //	                              │
+//	                              │ by Options also without whole outputs or cells
 //	                           Result: Out, Findings, Dropped; never a value
 package nbstrip

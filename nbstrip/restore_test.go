@@ -11,10 +11,14 @@ func TestRestore(t *testing.T) {
 	f := finder(values)
 	value := func(name string) (string, bool) { v, ok := values[name]; return v, ok }
 	for _, c := range []struct{ src, want string }{
-		{`{"cells": [{"cell_type": "code", "source": ["a = '[nbhush:KEY]' # [nbhush:OTHER]\n", "[nbhush:KEY]"]}]}`,
-			`{"cells": [{"cell_type": "code", "source": ["a = '` + values["KEY"] + `' # [nbhush:OTHER]\n", "` + values["KEY"] + `"]}]}`},
-		{`{"cells": [{"source": "\u0061[nbhush:ODD]", "cell_type": "code"}]}`,
-			`{"cells": [{"source": "\u0061` + string(escape(values["ODD"])) + `", "cell_type": "code"}]}`},
+		{
+			`{"cells": [{"cell_type": "code", "source": ["a = '[nbhush:KEY]' # [nbhush:OTHER]\n", "[nbhush:KEY]"]}]}`,
+			`{"cells": [{"cell_type": "code", "source": ["a = '` + values["KEY"] + `' # [nbhush:OTHER]\n", "` + values["KEY"] + `"]}]}`,
+		},
+		{
+			`{"cells": [{"source": "\u0061[nbhush:ODD]", "cell_type": "code"}]}`,
+			`{"cells": [{"source": "\u0061` + string(escape(values["ODD"])) + `", "cell_type": "code"}]}`,
+		},
 		{`{"cells": [{"cell_type": "code", "outputs": [{"text": "[nbhush:KEY]"}], "source": ""}]}`, ""},
 		{`{"cells": [{"cell_type": "markdown", "source": "[nbhush:KEY]"}]}`, ""},
 		{`{"cells": [{"cell_type": "code", "source": ["[nbhush:", "KEY]"]}]}`, ""},

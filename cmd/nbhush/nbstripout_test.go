@@ -20,8 +20,10 @@ var rewritten = []struct {
 	in, want string
 	args     []string
 }{
-	{"test_metadata_period.ipynb", "test_metadata_period.ipynb.expected", []string{"--extra-keys",
-		"cell.metadata.application/vnd.databricks.v1+cell metadata.application/vnd.databricks.v1+notebook"}},
+	{"test_metadata_period.ipynb", "test_metadata_period.ipynb.expected", []string{
+		"--extra-keys",
+		"cell.metadata.application/vnd.databricks.v1+cell metadata.application/vnd.databricks.v1+notebook",
+	}},
 	{"test_nbformat2.ipynb", "test_nbformat2.ipynb.expected", nil},
 	{"test_missing_nbformat.ipynb", "test_missing_nbformat.ipynb.expected", nil},
 	{"test_zeppelin.zpln", "test_zeppelin.zpln.expected", []string{"--mode", "zeppelin"}},

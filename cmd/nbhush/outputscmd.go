@@ -147,25 +147,35 @@ func stripOutputs(ctx context.Context, u *ui, o outputsOptions) (changed bool, e
 		}
 		did, err := stripOutputsFile(u, o, file)
 		if err != nil {
-			return changed, outputsError(err, fmt.Sprintf("in '%s'", file), file)
+			return changed, inItsWords(err, fmt.Sprintf("in '%s'", file), file)
 		}
 		changed = changed || did
 	}
 	return changed, nil
 }
 
-// outputsError is what nbstripout says.
-func outputsError(err error, where, file string) error {
+// outputsError is an error in nbstripout's words.
+type outputsError struct {
+	words string
+	err   error
+}
+
+func (e *outputsError) Error() string { return e.words + e.err.Error() }
+func (e *outputsError) Unwrap() error { return e.err }
+
+// inItsWords says what went wrong with the file, which is where says.
+func inItsWords(err error, where, file string) error {
+	words := "Could not strip '" + file + "': "
 	var broken *notebook.NotNotebookError
 	switch {
 	case errors.As(err, &broken):
-		return fmt.Errorf("No valid notebook detected %s: %w", where, err) //nolint:staticcheck,revive // nbstripout's words
+		words = "No valid notebook detected " + where + ": "
 	case errors.Is(err, fs.ErrNotExist):
-		return fmt.Errorf("Could not strip '%s': file not found", file) //nolint:staticcheck,revive // nbstripout's words
+		err = errors.New("file not found")
 	case errors.Is(err, outputs.ErrContradiction):
-		err = fmt.Errorf("MetadataError: %w", err)
+		words += "MetadataError: "
 	}
-	return fmt.Errorf("Could not strip '%s': %w", file, err) //nolint:staticcheck,revive // nbstripout's words
+	return &outputsError{words, err}
 }
 
 func stripOutputsStdin(u *ui, o outputsOptions) (bool, error) {
@@ -175,7 +185,7 @@ func stripOutputsStdin(u *ui, o outputsOptions) (bool, error) {
 	}
 	out, err := outputs.Strip(src, o.Options)
 	if err != nil {
-		return false, outputsError(err, "on stdin", "stdin")
+		return false, inItsWords(err, "on stdin", "stdin")
 	}
 	changed := !bytes.Equal(src, out)
 	switch {

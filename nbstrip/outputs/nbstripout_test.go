@@ -124,8 +124,10 @@ func variants(keys []string) []variant {
 		{Options{DropTags: []string{"gone"}}, args(map[string]any{"drop_tagged_cells": []string{"gone"}})},
 		{Options{KeepTypes: []string{"stream:stderr", "error"}}, args(map[string]any{"keep_output_types": []string{"stream:stderr", "error"}})},
 		{Options{KeepOutput: true, DropTypes: []string{"stream", "display_data"}}, args(map[string]any{"keep_output": true, "drop_output_types": []string{"stream", "display_data"}})},
-		{Options{ExtraKeys: []string{"metadata.kernelspec.name", "cell.metadata.tags", "cell.source.x", "metadata.language_info"}},
-			args(map[string]any{"extra_keys": append(DefaultKeys(), "metadata.kernelspec.name", "cell.metadata.tags", "cell.source.x", "metadata.language_info")})},
+		{
+			Options{ExtraKeys: []string{"metadata.kernelspec.name", "cell.metadata.tags", "cell.source.x", "metadata.language_info"}},
+			args(map[string]any{"extra_keys": append(DefaultKeys(), "metadata.kernelspec.name", "cell.metadata.tags", "cell.source.x", "metadata.language_info")}),
+		},
 	}
 }
 
