@@ -30,7 +30,7 @@ to check them out: git config --global --remove-section filter.nbhush ends that.
 With --diff, git diff and log show notebooks as text, and no values. With --hook, git
 commit looks once more for secrets in what is staged. With --restore, a checkout puts the
 values back into code cells, as far as the project's nbhush.toml lists them and nbhush
-allow approved it: the working copy then holds them.`,
+allow approved it: the working copy then holds them. Later installs keep these settings.`,
 		Example: `  nbhush git install --global    every repository of this user
   nbhush git install             this repository; commit the .gitattributes
   nbhush git install --diff --hook

@@ -26,6 +26,9 @@ func Install(ctx context.Context, o Options) ([]string, error) {
 		}
 	}
 	var changed []string
+	// What an earlier install, or the project's own attributes in a clone, chose stays chosen.
+	o.Diff = o.Diff || blockHas(p.attributes[0], "diff=nbhush")
+	o.Restore = o.Restore || blockHas(p.config[0], "--restore")
 	had := holder(p.attributes[:1]) != ""
 	lines := attributes
 	if o.Diff {
@@ -99,6 +102,16 @@ func Uninstall(ctx context.Context, o Options) ([]string, error) {
 		changed = append(changed, file)
 	}
 	return changed, err
+}
+
+// blockHas reports whether text stands in the block of the file.
+func blockHas(file, text string) bool {
+	b, err := os.ReadFile(file)
+	if err != nil {
+		return false
+	}
+	start, end, _, err := findBlock(b)
+	return err == nil && start >= 0 && bytes.Contains(b[start:end], []byte(text))
 }
 
 // hadAttributes reports whether a block in one of the files notes that.
