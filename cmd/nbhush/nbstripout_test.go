@@ -54,7 +54,8 @@ func TestNbstripoutEndToEnd(t *testing.T) {
 		t.Skip("NBHUSH_TEST_NBSTRIPOUT names no checkout of nbstripout 0.9.1")
 	}
 	exe := filepath.Join(asNbstripout(t), "nbstripout")
-	cmd := exec.Command(python, "-m", "pytest", "-q", "-rf", "-p", "no:cacheprovider", "-c", os.DevNull, "--rootdir=.", "tests/test_end_to_end.py")
+	cmd := exec.Command(python, "-m", "pytest", "-q", "-rf", "-p", "no:cacheprovider", "-c", os.DevNull, "--rootdir=.",
+		"--basetemp="+filepath.Join(t.TempDir(), "pytest"), "tests/test_end_to_end.py")
 	cmd.Dir = dir
 	cmd.Env = append(os.Environ(), "NBSTRIPOUT_EXE="+exe, "PYTHONDONTWRITEBYTECODE=1")
 	out, err := cmd.CombinedOutput()
@@ -118,7 +119,8 @@ func TestNbstripoutOwnTests(t *testing.T) {
 	if out, err := exec.Command("tar", "-xzf", archive, "-C", dir).CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	cmd := exec.Command(python, "-m", "pytest", "-q", "-rf", "-p", "no:cacheprovider", "-c", os.DevNull, "--rootdir=.", "tests/test_git_integration.py", "tests/test_diff_from_bash_subshells.py",
+	cmd := exec.Command(python, "-m", "pytest", "-q", "-rf", "-p", "no:cacheprovider", "-c", os.DevNull, "--rootdir=.",
+		"--basetemp="+filepath.Join(t.TempDir(), "pytest"), "tests/test_git_integration.py", "tests/test_diff_from_bash_subshells.py",
 		"-k", "(diff or uninstall or extrakeys) and not different_python")
 	cmd.Dir = strings.TrimSuffix(archive, ".tar.gz")
 	cmd.Env = append(os.Environ(), "PATH="+asNbstripout(t)+string(os.PathListSeparator)+os.Getenv("PATH"), "PYTHONDONTWRITEBYTECODE=1",
