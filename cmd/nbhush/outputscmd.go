@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"runtime/debug"
 	"slices"
 	"strings"
 
@@ -19,6 +20,9 @@ import (
 	"github.com/nbhush/nbhush/nbstrip/outputs"
 	"github.com/nbhush/nbhush/nbstrip/rules"
 )
+
+// collectAbove is the memory, in bytes, from which one notebook's garbage is collected.
+const collectAbove = 256 << 20
 
 // nbstripoutVersion is the version of nbstripout whose ways are kept.
 const nbstripoutVersion = "0.9.1"
@@ -179,9 +183,16 @@ func inItsWords(err error, where, file string) error {
 }
 
 func stripOutputsStdin(u *ui, o outputsOptions) (bool, error) {
+	// One notebook, and then the process ends: to collect what is left of it took
+	// more than to strip it. Large ones get a limit that they fit in.
+	debug.SetGCPercent(-1)
+	debug.SetMemoryLimit(collectAbove)
 	src, err := readAll(u.in)
 	if err != nil {
 		return false, err
+	}
+	if 3*len(src) > collectAbove {
+		debug.SetMemoryLimit(3 * int64(len(src)))
 	}
 	out, err := outputs.Strip(src, o.Options)
 	if err != nil {

@@ -53,7 +53,7 @@ func (u *ui) mayHaveKeys() bool {
 		return true
 	}
 	for _, name := range []string{
-		"GIT_CONFIG_PARAMETERS", "GIT_CONFIG_COUNT", "GIT_CONFIG_GLOBAL", "GIT_CONFIG_SYSTEM", "GIT_CONFIG",
+		"GIT_CONFIG_PARAMETERS", "GIT_CONFIG_COUNT", "GIT_CONFIG_SYSTEM", "GIT_CONFIG",
 		"GIT_COMMON_DIR",
 	} {
 		if u.getenv(name) != "" {
@@ -68,10 +68,14 @@ func (u *ui) mayHaveKeys() bool {
 	if !sure {
 		return true
 	}
-	for _, file := range []string{
-		"/etc/gitconfig", "/usr/local/etc/gitconfig", "/opt/homebrew/etc/gitconfig",
-		filepath.Join(u.getenv("HOME"), ".gitconfig"), filepath.Join(xdg, "git", "config"), repository,
-	} {
+	files := []string{
+		"/etc/gitconfig", "/usr/local/etc/gitconfig", "/opt/homebrew/etc/gitconfig", repository,
+		filepath.Join(u.getenv("HOME"), ".gitconfig"), filepath.Join(xdg, "git", "config"),
+	}
+	if file := u.getenv("GIT_CONFIG_GLOBAL"); file != "" {
+		files = append(files[:4], file)
+	}
+	for _, file := range files {
 		b, err := os.ReadFile(file)
 		if err != nil && !errors.Is(err, os.ErrNotExist) && file != "" {
 			return true

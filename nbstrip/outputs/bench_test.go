@@ -3,6 +3,7 @@
 package outputs
 
 import (
+	"bytes"
 	"cmp"
 	"crypto/rand"
 	"encoding/base64"
@@ -315,8 +316,10 @@ func cpu(b *testing.B, n int, in, command string) float64 {
 		words := strings.Fields(command)
 		cmd := exec.Command(words[0], words[1:]...)
 		cmd.Stdin = file
+		var said bytes.Buffer
+		cmd.Stderr = &said
 		if err := cmd.Run(); err != nil {
-			b.Fatalf("%s: %v", cmd, err)
+			b.Fatalf("%s: %v\n%s", cmd, err, said.Bytes())
 		}
 		_ = file.Close()
 		all = append(all, (cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()).Seconds())
