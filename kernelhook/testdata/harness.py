@@ -37,8 +37,26 @@ def start(hooked=True, command=None, **kw):
 def client(km):
     kc = km.client()
     kc.start_channels()
-    kc.wait_for_ready(timeout=LIMIT)
+    ready(kc)
     return kc
+
+
+def ready(kc):
+    """Wait until the kernel answers and is heard on iopub.
+
+    wait_for_ready takes what an earlier kernel left on iopub for a sign of this one.
+    """
+    end = time.monotonic() + LIMIT
+    while time.monotonic() < end:
+        msg_id = kc.kernel_info()
+        try:
+            for get in (kc.get_shell_msg, kc.get_iopub_msg):
+                while get(timeout=1)["parent_header"].get("msg_id") != msg_id:
+                    pass
+            return
+        except queue.Empty:
+            pass
+    raise TimeoutError("the kernel is not ready")
 
 
 class Outcome:
