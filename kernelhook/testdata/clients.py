@@ -9,7 +9,7 @@ first = client(km)
 second = km.client()
 second.session = Session(key=km.session.key)
 second.start_channels()
-ready(second)
+second.wait_for_ready(timeout=LIMIT)
 tell(distinct=first.session.bsession != second.session.bsession)
 
 # Each client gets its own replies, and both see all output.

@@ -37,14 +37,14 @@ def start(hooked=True, command=None, **kw):
 def client(km):
     kc = km.client()
     kc.start_channels()
-    ready(kc)
+    kc.wait_for_ready(timeout=LIMIT)
     return kc
 
 
 def ready(kc):
-    """Wait until the kernel answers and is heard on iopub.
+    """Wait, after a restart, until the kernel answers and is heard on iopub.
 
-    wait_for_ready takes what an earlier kernel left on iopub for a sign of this one.
+    wait_for_ready takes what the kernel before left on iopub for a sign of this one.
     """
     end = time.monotonic() + LIMIT
     while time.monotonic() < end:

@@ -53,7 +53,7 @@ def late():
     other = km.client()
     other.session = Session(key=km.session.key)
     other.start_channels()
-    ready(other)
+    other.wait_for_ready(timeout=10)
     ok = run(other, "print(2)", timeout=10).text() == "2\n"
     other.stop_channels()
     return ok

@@ -185,7 +185,7 @@ def manager(name, encryption="disabled", interrupt_mode="signal"):
         result["wait"] = p.get_shutdown_wait_time(3.5)
         result["interrupt"] = interrupted(client, km.interrupt_kernel)
         km.restart_kernel(now=False)
-        client.wait_for_ready(timeout=DEADLINE)
+        ready(client)
         result["restart"] = run(client, "print(6 * 8)")
         client.stop_channels()
         km.shutdown_wait_time = DEADLINE
