@@ -1,0 +1,111 @@
+package detect
+
+import (
+	"bytes"
+	"strings"
+)
+
+// standIns are what people write where a secret belongs. They stand for
+// themselves anywhere in a value.
+var standIns = []string{
+	"your", "example", "xxxx", "****", "....", "----", "____", "####", "insert", "replace", "changeme", "change_me", "change-me", "placeholder", "dummy", "redacted",
+	"nbhush:", "secret-here", "key-here", "key_here", "keyhere", "token-here", "token_here", "password_here", "not-a-real", "notareal", "fake_", "fake-", "fakekey", "sample_", "sample-",
+	"api_key", "api-key", "apikey", "my_secret", "my-secret", "mysecret", "my_token", "my-token", "mytoken", "my_key", "my-key", "mykey", "my_pass", "mypass", "my-pass", "access_token", "secret_key", "secretkey",
+	"put_", "enter_", "enter-", "paste", "<token", "abc123", "abcdef", "123456789", "0123456", "foobar", "deadbeef", "1a2b3c", "a1b2c3", "lorem", "${", "$(", "{{", "}}", "%(", "%s", "os.environ", "getenv", "getpass", "…", "•••",
+}
+
+// commonWords are values that say nothing alone, after their signs and digits at both ends are cut off.
+var commonWords = wordSet(`
+	password passwd pass pwd secret token key admin root user username postgres postgresql mysql mssql redis mongo mongodb guest test testing tester demo
+	hello world string str bytes text none null nil true false undefined default required optional hidden private public value values name login
+	changeit letmein welcome qwerty abc abcd test1 foo bar baz qux spam eggs sa neo4j minio minioadmin airflow superset jupyter docker oracle
+	passw0rd p@ssw0rd p@ssword pa55word pa$$word topsecret supersecret mypassword dbpassword db_password dbpass db_pass pgpassword
+	varchar integer boolean object array char nvarchar float int bool number date datetime basic bearer oauth oauth2 jwt apikey hunter correct incorrect invalid valid wrong
+	sha1 sha256 sha512 md5 hmac bcrypt scrypt argon2 utf8 utf-8 ascii base64 sqlite localhost anonymous elastic kibana rabbitmq sysadmin system manager`)
+
+func wordSet(words string) map[string]bool {
+	set := map[string]bool{}
+	for w := range strings.FieldsSeq(words) {
+		set[w] = true
+	}
+	return set
+}
+
+// placeholder reports whether v, which stands where a secret would, is none:
+// a stand-in, an example, a template, a lookup or a name.
+func placeholder(v []byte) bool {
+	if len(v) > 512 {
+		return false
+	}
+	low := strings.ToLower(string(v))
+	for _, w := range standIns {
+		if strings.Contains(low, w) {
+			return true
+		}
+	}
+	core := strings.TrimFunc(low, func(r rune) bool { return r < 'a' || r > 'z' })
+	if commonWords[core] || commonWords[low] || core == "" && len(v) < 8 {
+		return true
+	}
+	return template(v) || dull(v) || isConstant(v)
+}
+
+// template reports whether v is one of <name>, [name], {name}, $name, %name%.
+func template(v []byte) bool {
+	if len(v) < 2 {
+		return true
+	}
+	first, last := v[0], v[len(v)-1]
+	switch {
+	case first == '<' && last == '>', first == '[' && last == ']', first == '{' && last == '}', first == '%' && last == '%', first == '(' && last == ')', first == '_' && last == '_':
+		return true
+	case first == '$' || first == '{':
+		return bytes.IndexFunc(v[1:], func(r rune) bool { return r > 127 || !isWord[r] }) < 0
+	}
+	return bytes.HasSuffix(v, []byte("...")) || bytes.HasSuffix(v, []byte("***"))
+}
+
+// dull reports whether v has few different characters, or a long row of
+// neighbours such as abcdefgh.
+func dull(v []byte) bool {
+	var seen [256]bool
+	different, row, longest := 0, 1, 1
+	for i, c := range v {
+		if !seen[c] {
+			seen[c] = true
+			different++
+		}
+		if i > 0 && (c == v[i-1]+1 || c == v[i-1]) {
+			row++
+		} else {
+			row = 1
+		}
+		longest = max(longest, row)
+	}
+	return different <= 3 || different <= 4 && len(v) >= 12 || longest >= 6 && longest*3 >= len(v)
+}
+
+// isConstant reports whether v is a name in capitals, such as OPENAI_API_KEY.
+func isConstant(v []byte) bool {
+	s := shapeOf(v)
+	return s.lower == 0 && s.upper >= 4 && s.digit <= 2 && bytes.IndexByte(v, '_') > 0 && s.sign == bytes.Count(v, []byte("_")) && s.space == 0
+}
+
+// examples are secrets of documentations. They are public, and no stand-ins
+// by their look.
+var examples = []string{
+	"AKIAIOSFODNN7EXAMPLE", "wJalrXUtnFEMI/K7MDENG", "je7MtGbClwBF/2Zp9Utk/h3yCo8nvbEXAMPLEKEY",
+	"eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJzdWIiOiIxMjM0NTY3ODkwIi",                          // jwt.io
+	"Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq",                           // Azurite
+	"4eC39HqLyjWDarjtT1zdp7dc",                                                                 // Stripe
+	"C2y6yDjf5/R+ob0N8A7Cgv30VRDJIWEHLM+4QDU5DE2nQ9nDuVTqobD4b8mGGyPMbIZnqyMsEcaGQy67XIw/Jw==", // Cosmos DB emulator
+}
+
+func isExample(v []byte) bool {
+	for _, e := range examples {
+		if bytes.Contains(v, []byte(e)) {
+			return true
+		}
+	}
+	return false
+}

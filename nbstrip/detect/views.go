@@ -1,0 +1,522 @@
+package detect
+
+import (
+	"bytes"
+	"encoding/base64"
+	"encoding/hex"
+	"html"
+	"slices"
+	"sort"
+	"unicode/utf8"
+)
+
+// A view is a text as somebody sees it who looks at a screen, joins strings or
+// decodes: other bytes, and a way back to where they come from.
+
+const (
+	minBlob = 20   // characters that are tried as base64 or hex
+	maxBlob = 8192 // more is no secret
+	maxSite = 4096 // bytes of a statement whose strings are joined
+)
+
+// mapped is a text made of pieces of another one.
+type mapped struct {
+	text  []byte
+	atoms []atom
+}
+
+// atom is some bytes of a view from at on: size bytes of the source from src
+// on that stand for one thing, or, when size is 0, source bytes one by one.
+type atom struct{ at, src, size int }
+
+// copy appends src[from:to].
+func (m *mapped) copy(src []byte, from, to int) {
+	if from < to {
+		m.atoms = append(m.atoms, atom{at: len(m.text), src: from})
+		m.text = append(m.text, src[from:to]...)
+	}
+}
+
+// put appends b for size bytes of the source.
+func (m *mapped) put(b string, src, size int) {
+	if b != "" {
+		m.atoms = append(m.atoms, atom{at: len(m.text), src: src, size: max(size, 1)})
+		m.text = append(m.text, b...)
+	}
+}
+
+// span returns where a part of the view comes from.
+func (m *mapped) span(start, end int) (int, int) {
+	a, b := m.atomOf(start), m.atomOf(end-1)
+	from, to := a.src, b.src+b.size
+	if a.size == 0 {
+		from += start - a.at
+	}
+	if b.size == 0 {
+		to += end - b.at
+	}
+	return from, to
+}
+
+func (m *mapped) atomOf(i int) atom {
+	n := sort.Search(len(m.atoms), func(k int) bool { return m.atoms[k].at > i })
+	return m.atoms[n-1]
+}
+
+// into searches a view of the text; back leads from it to the text.
+func (s *scan) into(view []byte, kind Kind, back func(start, end int) (int, int)) {
+	if s.depth >= maxDepth || len(view) == 0 {
+		return
+	}
+	up := back
+	if outer := s.up; outer != nil {
+		up = func(start, end int) (int, int) { return outer(back(start, end)) }
+	}
+	child := scan{ctx: s.ctx, set: s.set, text: view, kind: kind, depth: s.depth + 1, out: s.out, up: up}
+	child.all()
+}
+
+// views searches the views of text[from:to].
+func (s *scan) views(from, to int) {
+	text := s.text[from:to]
+	back := func(m *mapped) func(int, int) (int, int) { return m.span }
+	if s.kind != Source && s.depth < maxDepth && looksHTML(text, s.kind) {
+		if m := withoutTags(s.text, from, to); m != nil {
+			s.into(m.text, Plain, back(m))
+		}
+	}
+	if hasEscapes(text) {
+		m := withoutEscapes(s.text, from, to)
+		s.into(m.text, s.kind, back(m))
+	}
+	s.joins(from, to)
+	s.blobs(from, to)
+	s.percents(from, to)
+}
+
+// withoutColours searches the text as a terminal shows it.
+func (s *scan) withoutColours() {
+	var m mapped
+	text, at := s.text, 0
+	for at < len(text) {
+		i := bytes.IndexByte(text[at:], 0x1b)
+		if i < 0 {
+			break
+		}
+		m.copy(text, at, at+i)
+		at += i + escapeLen(text[at+i:])
+	}
+	m.copy(text, at, len(text))
+	s.into(m.text, s.kind, m.span)
+}
+
+// escapeLen is the length of the control sequence that b begins with (ECMA-48, 5.4).
+func escapeLen(b []byte) int {
+	if len(b) < 2 {
+		return 1
+	}
+	switch b[1] {
+	case '[':
+		n := 2
+		for n < len(b) && b[n] >= 0x20 && b[n] < 0x40 {
+			n++
+		}
+		if n < len(b) && b[n] >= 0x40 && b[n] < 0x7f {
+			n++
+		}
+		return n
+	case ']': // a title or a link, up to BEL or ESC \
+		for n := 2; n < len(b) && n < 4096; n++ {
+			if b[n] == 7 {
+				return n + 1
+			}
+			if b[n] == 0x1b && n+1 < len(b) && b[n+1] == '\\' {
+				return n + 2
+			}
+		}
+	}
+	return 2
+}
+
+func looksHTML(text []byte, kind Kind) bool {
+	return kind == HTML || bytes.Contains(text, []byte("</")) || bytes.Contains(text, []byte("&quot;")) || bytes.Contains(text, []byte("&#39;")) || bytes.Contains(text, []byte("&amp;"))
+}
+
+// tagText is what stands for a tag in the view; nothing for others.
+var tagText = map[string]string{
+	"/td": "\t", "/th": "\t", "/tr": "\n", "tr": "", "br": "\n", "/p": "\n", "p": "\n", "/div": "\n", "div": "\n", "/li": "\n", "li": "\n",
+	"/pre": "\n", "pre": "\n", "/h1": "\n", "/h2": "\n", "/h3": "\n", "/h4": "\n", "/table": "\n", "table": "\n", "/dt": "\t", "/dd": "\n", "/label": " ", "/option": "\n",
+}
+
+// inTable are the tags between which blanks mean nothing.
+var inTable = wordSet("table /table thead /thead tbody /tbody tr /tr /td /th dl /dl /dt /dd")
+
+// withoutTags returns text[from:to] as a browser shows it: cells of tables with
+// tabs between them, rows in lines. It is nil if there is nothing to undo.
+func withoutTags(text []byte, from, to int) *mapped {
+	m := &mapped{}
+	at, changed := from, false
+	for at < to {
+		i := bytes.IndexAny(text[at:to], "<&")
+		if i < 0 {
+			break
+		}
+		m.copy(text, at, at+i)
+		at += i
+		n := 0
+		if text[at] == '&' {
+			n = m.entity(text[at:min(to, at+12)], at)
+		} else {
+			n = m.tag(text, at, to)
+		}
+		if n == 0 {
+			m.copy(text, at, at+1)
+			n = 1
+		} else {
+			changed = true
+		}
+		at += n
+	}
+	if !changed {
+		return nil
+	}
+	m.copy(text, at, to)
+	return m
+}
+
+func (m *mapped) entity(b []byte, at int) int {
+	end := bytes.IndexByte(b, ';')
+	if end < 2 {
+		return 0
+	}
+	decoded := html.UnescapeString(string(b[:end+1]))
+	if utf8.RuneCountInString(decoded) != 1 {
+		return 0
+	}
+	if decoded == "\u00a0" {
+		decoded = " "
+	}
+	m.put(decoded, at, end+1)
+	return end + 1
+}
+
+func (m *mapped) tag(text []byte, at, to int) int {
+	b := text[at+1 : min(to, at+1+maxSite)]
+	if len(b) == 0 || !isLetter(b[0]) && b[0] != '/' && b[0] != '!' {
+		return 0
+	}
+	end := bytes.IndexByte(b, '>')
+	if end < 0 {
+		return 0
+	}
+	n := 1
+	for n < end && isAlnum(b[n]) {
+		n++
+	}
+	name := string(bytes.ToLower(b[:n]))
+	size := end + 2
+	m.put(tagText[name], at, size)
+	switch {
+	case name == "script" || name == "style":
+		if i := bytes.Index(text[at:to], []byte("</"+name)); i > 0 {
+			return i
+		}
+	case inTable[name]:
+		for at+size < to && isSpace(text[at+size]) {
+			size++
+		}
+	}
+	return size
+}
+
+func hasEscapes(text []byte) bool {
+	for at := 0; ; {
+		i := bytes.IndexByte(text[at:], '\\')
+		if i < 0 || at+i+1 >= len(text) {
+			return false
+		}
+		at += i + 1
+		switch text[at] {
+		case '"', '\'', '/', '\\', 'u', 'x':
+			return true
+		}
+	}
+}
+
+// withoutEscapes returns text[from:to] with the escapes of strings undone once.
+func withoutEscapes(text []byte, from, to int) *mapped {
+	m := &mapped{}
+	at := from
+	for at < to {
+		i := bytes.IndexByte(text[at:to], '\\')
+		if i < 0 || at+i+1 >= to {
+			break
+		}
+		m.copy(text, at, at+i)
+		at += i
+		size, out := 2, ""
+		switch c := text[at+1]; c {
+		case '"', '\'', '/', '\\':
+			out = string(c)
+		case 'n':
+			out = "\n"
+		case 't':
+			out = "\t"
+		case 'r':
+			out = "\r"
+		case 'u', 'x':
+			digits := 4
+			if c == 'x' {
+				digits = 2
+			}
+			var r rune
+			if r, size = hexRune(text[at+2:to], digits); size > 0 {
+				out = string(r)
+			}
+		}
+		if out == "" {
+			m.copy(text, at, at+1)
+			at++
+			continue
+		}
+		m.put(out, at, size)
+		at += size
+	}
+	m.copy(text, at, to)
+	return m
+}
+
+// hexRune reads digits of an escape and returns the length of all of it, 0 for none.
+func hexRune(b []byte, digits int) (r rune, size int) {
+	if len(b) < digits {
+		return 0, 0
+	}
+	for _, c := range b[:digits] {
+		if !isHex[c] {
+			return 0, 0
+		}
+		r = r<<4 | rune(hexDigit(c))
+	}
+	if r == 0 {
+		return 0, 0
+	}
+	return r, 2 + digits
+}
+
+func hexDigit(c byte) byte {
+	if isDigit(c) {
+		return c - '0'
+	}
+	return c | 0x20 - 'a' + 10
+}
+
+// joins searches statements in which strings stand side by side, or with a
+// plus between them, with those strings joined.
+func (s *scan) joins(from, to int) {
+	for at := from; at < to; {
+		site := nextJoin(s.text, at, to)
+		if site.end == 0 {
+			return
+		}
+		lo, _ := lineOf(s.text, site.start, site.start)
+		lo = max(lo, site.start-maxSite)
+		m, end := &mapped{}, site
+		at = lo
+		for {
+			m.copy(s.text, at, end.start)
+			at = end.end
+			_, eol := lineOf(s.text, end.end, end.end)
+			next := nextJoin(s.text, at, min(to, eol, lo+maxSite))
+			if next.end == 0 {
+				at = min(eol, end.end+maxSite)
+				break
+			}
+			end = next
+		}
+		m.copy(s.text, end.end, at)
+		s.into(m.text, s.kind, m.span)
+		at = max(at, end.end)
+	}
+}
+
+// join is what stands between two strings, with their quotes.
+type join struct{ start, end int }
+
+func nextJoin(text []byte, from, to int) join {
+	for at := from; at < to; {
+		i := bytes.IndexAny(text[at:to], `"'`)
+		if i < 0 {
+			return join{}
+		}
+		at += i
+		if at > 0 && isToken[text[at-1]] {
+			if n := joinLen(text[at:to]); n > 0 {
+				return join{at, at + n}
+			}
+		}
+		at++
+	}
+	return join{}
+}
+
+// joinLen is the length of a join that b begins with: a quote, blanks, signs
+// that join, a quote of a string.
+func joinLen(b []byte) int {
+	n, plus := 1, 0
+	for n < len(b) && n < 200 {
+		switch c := b[n]; {
+		case c == '+' || c == '.' && plus == 0 && n > 1 || c == '&':
+			plus++
+		case isSpace(c) || c == '\\':
+		case (c == 'f' || c == 'r' || c == 'b') && n > 1 && n+1 < len(b) && (b[n+1] == '"' || b[n+1] == '\''):
+		case c == '"' || c == '\'':
+			if n > 1 && plus <= 1 && n+1 < len(b) && isToken[b[n+1]] {
+				return n + 1
+			}
+			return 0
+		default:
+			return 0
+		}
+		n++
+	}
+	return 0
+}
+
+// blobs searches what base64 and hexadecimal digits stand for.
+func (s *scan) blobs(from, to int) {
+	if s.depth >= maxDepth {
+		return
+	}
+	text := s.text
+	for at := from + minBlob - 1; at < to; {
+		if !isBase64[text[at]] {
+			at += minBlob
+			continue
+		}
+		start, end := at, at
+		for start > from && isBase64[text[start-1]] {
+			start--
+		}
+		for end < to && isBase64[text[end]] {
+			end++
+		}
+		if end-start >= minBlob && end-start <= maxBlob {
+			s.blob(start, end)
+		}
+		at = end + minBlob
+	}
+}
+
+func (s *scan) blob(start, end int) {
+	if start > 1 && s.text[start-1] == '\\' { // \nAbC
+		start++
+	}
+	run := s.text[start:end]
+	if lead := bytes.LastIndexAny(bytes.TrimRight(run, "="), "="); lead >= 0 { // NAME=value
+		start += lead + 1
+		run = run[lead+1:]
+	}
+	if len(run) < minBlob {
+		return
+	}
+	if b, ok := decodeHex(run); ok {
+		s.into(b, Plain, func(from, to int) (int, int) { return start + 2*from, start + 2*to })
+		return
+	}
+	if b, ok := decodeBase64(run); ok {
+		s.into(b, Plain, func(from, to int) (int, int) { return start + 8*from/6, start + min(len(run), (8*to+5)/6) })
+	}
+}
+
+func decodeHex(run []byte) ([]byte, bool) {
+	if len(run)%2 != 0 {
+		return nil, false
+	}
+	for _, c := range run {
+		if !isHex[c] {
+			return nil, false
+		}
+	}
+	b := make([]byte, len(run)/2)
+	if _, err := hex.Decode(b, run); err != nil || !isText(b) {
+		return nil, false
+	}
+	return b, true
+}
+
+func decodeBase64(run []byte) ([]byte, bool) {
+	run = bytes.TrimRight(run, "=")
+	if len(run) < 16 || len(run)%4 == 1 {
+		return nil, false
+	}
+	// Most runs are names and paths. Their first characters give them away.
+	var head [12]byte
+	enc := base64.RawStdEncoding
+	if bytes.IndexAny(run, "-_") >= 0 {
+		enc = base64.RawURLEncoding
+	}
+	if n, err := enc.Decode(head[:], run[:16]); err != nil || !isText(head[:n]) {
+		return nil, false
+	}
+	b := make([]byte, enc.DecodedLen(len(run)))
+	n, err := enc.Decode(b, run)
+	if err != nil || !isText(b[:n]) {
+		return nil, false
+	}
+	return b[:n], true
+}
+
+// isText reports whether b is ASCII that prints.
+func isText(b []byte) bool {
+	return !slices.ContainsFunc(b, func(c byte) bool { return c >= 0x7f || c < ' ' && c != '\n' && c != '\t' && c != '\r' })
+}
+
+// percents searches URLs and forms with their escapes undone.
+func (s *scan) percents(from, to int) {
+	text := s.text
+	for at := from; at < to; {
+		i := bytes.IndexByte(text[at:to], '%')
+		if i < 0 {
+			return
+		}
+		at += i
+		if at+2 >= to || !isHex[text[at+1]] || !isHex[text[at+2]] {
+			at++
+			continue
+		}
+		start, end := at, at
+		for start > from && at-start < maxSite && isURL[text[start-1]] {
+			start--
+		}
+		for end < to && end-at < maxSite && isURL[text[end]] {
+			end++
+		}
+		m := withoutPercents(text, start, end)
+		s.into(m.text, Plain, m.span)
+		at = end
+	}
+}
+
+var isURL = charSet("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~:/?#[]@!$&()*+,;=%")
+
+func withoutPercents(text []byte, from, to int) *mapped {
+	m := &mapped{}
+	at := from
+	for at < to {
+		i := bytes.IndexByte(text[at:to], '%')
+		if i < 0 || at+i+2 >= to {
+			break
+		}
+		m.copy(text, at, at+i)
+		at += i
+		if a, b := text[at+1], text[at+2]; isHex[a] && isHex[b] {
+			m.put(string([]byte{hexDigit(a)<<4 | hexDigit(b)}), at, 3)
+			at += 3
+		} else {
+			m.copy(text, at, at+1)
+			at++
+		}
+	}
+	m.copy(text, at, to)
+	return m
+}
