@@ -62,6 +62,8 @@ func (d *Detector) load() error {
 // Find implements match.Finder for a text of any kind. The Name of a span is
 // the rule's, in capitals, and four digits.
 //
+// A byte 0xFF ends a text: what follows is another one.
+//
 // Secrets of one line are found however the text is cut. Of one that reaches
 // over lines, only a private key's block is waited for by Tail, and no more
 // than maxTail bytes.
@@ -81,8 +83,16 @@ func (d *Detector) FindIn(ctx context.Context, kind Kind, text []byte) (match.Re
 		return match.Result{}, err
 	}
 	c := collector{text: text}
-	s := scan{ctx: ctx, set: d.rules, text: text, kind: kind, out: &c}
-	s.all()
+	for rest, at := text, 0; len(rest) > 0; {
+		n := bytes.IndexByte(rest, separator)
+		if n < 0 {
+			n = len(rest)
+		}
+		s := scan{ctx: ctx, set: d.rules, text: rest[:n], kind: kind, out: &c, up: moved(at)}
+		s.all()
+		at += n + 1
+		rest = rest[min(n+1, len(rest)):]
+	}
 	if err := ctx.Err(); err != nil {
 		return match.Result{}, err
 	}
@@ -92,6 +102,14 @@ func (d *Detector) FindIn(ctx context.Context, kind Kind, text []byte) (match.Re
 	}
 	r.Tail = tailOf(text, r.Spans)
 	return r, nil
+}
+
+// separator is in no UTF-8. Where texts are searched together it stands between them.
+const separator = 0xff
+
+// moved is the way back from a text that begins at at.
+func moved(at int) func(start, end int) (int, int) {
+	return func(start, end int) (int, int) { return start + at, end + at }
 }
 
 func (d *Detector) name(rule string, secret []byte) string {

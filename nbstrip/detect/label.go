@@ -176,7 +176,7 @@ func (v *values) behind() {
 
 // flag reports whether the label is one of a command that takes its value after a blank.
 func (v *values) flag() bool {
-	if v.lo > 1 && v.text[v.lo] == '-' && v.text[v.lo+1] == '-' {
+	if v.text[v.lo] == '-' && v.text[v.lo+1] == '-' {
 		return true
 	}
 	from, _ := lineOf(v.text, v.lo, v.lo)

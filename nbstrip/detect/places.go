@@ -19,7 +19,7 @@ func placeRules() []*rule {
 		},
 		{
 			id: "private-key", rank: rankFormat, keywords: []string{"-----begin "}, find: (*scan).privateKey, lenient: true,
-			hits:   []string{"key = '''«-----BEGIN RSA PRIVATE KEY-----\n<b64>\n<b64>\n-----END RSA PRIVATE KEY-----»'''", `"«-----BEGIN PRIVATE KEY-----\n<b64>\n<b64>\n-----END PRIVATE KEY-----\n»"`},
+			hits:   []string{"key = '''«-----BEGIN RSA PRIVATE KEY-----\n<b64>\n<b64>\n-----END RSA PRIVATE KEY-----»'''", `"«-----BEGIN PRIVATE KEY-----\n<b64>\n<b64>\n-----END PRIVATE KEY-----»\n"`},
 			misses: []string{"-----BEGIN PRIVATE KEY-----\n...\n-----END PRIVATE KEY-----", "-----BEGIN PUBLIC KEY-----\n<b64>\n-----END PUBLIC KEY-----"},
 		},
 		{

@@ -20,6 +20,7 @@ var report = flag.Bool("report", false, "print the recall by kind and by place")
 type input struct {
 	kind Kind
 	text []byte
+	file string
 }
 
 // inputs cuts a notebook into texts: what is decoded, and metadata and JSON
@@ -41,19 +42,19 @@ func inputs(t testing.TB, src []byte) (all []input) {
 		case bytes.HasPrefix(bytes.TrimSpace(b), []byte("<")):
 			kind = HTML
 		}
-		all = append(all, input{kind, b})
+		all = append(all, input{kind: kind, text: b})
 	}
 	var whole struct {
 		Metadata json.RawMessage `json:"metadata"`
 	}
 	_ = json.Unmarshal(src, &whole)
-	all = append(all, input{Metadata, whole.Metadata})
+	all = append(all, input{kind: Metadata, text: whole.Metadata})
 	for _, c := range nb.Cells {
-		all = append(all, input{Metadata, src[c.Metadata.Start:c.Metadata.End]})
+		all = append(all, input{kind: Metadata, text: src[c.Metadata.Start:c.Metadata.End]})
 		for _, o := range c.Outputs {
 			for _, e := range o.Data {
 				if strings.Contains(e.Mime, "json") {
-					all = append(all, input{JSON, src[e.Value.Start:e.Value.End]})
+					all = append(all, input{kind: JSON, text: src[e.Value.Start:e.Value.End]})
 				}
 			}
 		}

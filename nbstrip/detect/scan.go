@@ -23,7 +23,7 @@ type scan struct {
 	kind  Kind
 	depth int
 	out   *collector
-	up    func(start, end int) (int, int) // to the text that Find was given; nil if it is this one
+	up    func(start, end int) (int, int) // to the text that Find was given
 
 	searched []int // by rule: up to where its expression was tried
 	labelled int   // up to where labels were looked at
@@ -50,9 +50,6 @@ func (s *scan) all() {
 func (s *scan) part(from, to int) {
 	if from >= to {
 		return
-	}
-	if s.searched == nil {
-		s.searched = make([]int, len(s.set.rules))
 	}
 	s.set.words.search(s.text, from, to, func(k uint16, end int) {
 		s.keyword(int(k), end)
@@ -108,6 +105,9 @@ func (s *scan) startsWord(start int) bool {
 
 // expression tries a rule around its keyword.
 func (s *scan) expression(i int, r *rule, start, end int) {
+	if s.searched == nil {
+		s.searched = make([]int, len(s.set.rules))
+	}
 	if s.searched[i] > start {
 		return
 	}
@@ -188,9 +188,7 @@ func (s *scan) add(r *rule, start, end int) {
 	if isExample(secret) || bytes.Contains(secret, []byte("[nbhush:")) || !r.lenient && placeholder(secret) {
 		return
 	}
-	if s.up != nil {
-		start, end = s.up(start, end)
-	}
+	start, end = s.up(start, end)
 	s.out.found = append(s.out.found, finding{start, end, r.id, r.rank})
 }
 

@@ -68,10 +68,7 @@ func (s *scan) into(view []byte, kind Kind, back func(start, end int) (int, int)
 	if s.depth >= maxDepth || len(view) == 0 {
 		return
 	}
-	up := back
-	if outer := s.up; outer != nil {
-		up = func(start, end int) (int, int) { return outer(back(start, end)) }
-	}
+	up := func(start, end int) (int, int) { return s.up(back(start, end)) }
 	child := scan{ctx: s.ctx, set: s.set, text: view, kind: kind, depth: s.depth + 1, out: s.out, up: up}
 	child.all()
 }
@@ -319,7 +316,10 @@ func (s *scan) joins(from, to int) {
 			return
 		}
 		lo, _ := lineOf(s.text, site.start, site.start)
-		lo = max(lo, site.start-maxSite)
+		if lo > 0 { // name = (
+			lo, _ = lineOf(s.text, lo-1, lo-1)
+		}
+		lo = max(lo, from, site.start-maxSite)
 		m, end := &mapped{}, site
 		at = lo
 		for {
