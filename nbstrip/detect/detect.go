@@ -121,13 +121,18 @@ func (d *Detector) name(rule string, secret []byte) string {
 // maxTail is the most that Find asks to see again.
 const maxTail = 16 << 10
 
+var blockStart, blockEnd = []byte("-----BEGIN "), []byte("-----END ")
+
 // tailOf returns how much of the end of text later text may change: the last
 // line, if it is not ended, and a private key's block.
 func tailOf(text []byte, spans []match.Span) int {
 	recent := max(0, len(text)-maxTail)
 	from := max(recent, bytes.LastIndexByte(text, '\n')+1)
-	if begin := bytes.LastIndex(text[recent:], []byte("-----BEGIN ")); begin >= 0 && !bytes.Contains(text[recent+begin:], []byte("-----END ")) {
-		from = min(from, recent+begin)
+	if bytes.Contains(text[recent:], blockStart) {
+		begin := recent + bytes.LastIndex(text[recent:], blockStart)
+		if _, end, _ := bytes.Cut(text[begin:], blockEnd); !bytes.Contains(end, []byte("-----")) {
+			from = min(from, begin)
+		}
 	}
 	for i := len(spans) - 1; i >= 0 && spans[i].End > from; i-- {
 		from = min(from, spans[i].Start)

@@ -57,6 +57,13 @@ func formatRules() []*rule {
 		r.check = checked
 		rules = append(rules, r)
 	}
+	for _, v := range []*rule{
+		format("vault-token", "hvs.", `[A-Za-z0-9_-]{90,120}`, []string{`X-Vault-Token: «hvs.<A95>»`}, []string{`hvs.x`}),
+		format("vault-token", "s.", `[A-Za-z0-9]{24}`, []string{`VAULT_TOKEN=«s.<A12>7a3<A9>»`}, []string{`s.<L24>`, `this.<A24>`}),
+	} {
+		v.check = random
+		rules = append(rules, v)
+	}
 	npm := format("npm-token", "npm_", `[0-9A-Za-z]{36}`, []string{`"«npm_<C36>»"`}, []string{`"npm_<Z36>"`, `npm_config_registry_and_other_settings`})
 	npm.check = checked
 	jwt := format("jwt", "eyJ", `[A-Za-z0-9_-]{10,2000}\.eyJ[A-Za-z0-9_-]{10,4000}\.[A-Za-z0-9_-]{20,1000}`,

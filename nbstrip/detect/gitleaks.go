@@ -28,6 +28,7 @@ var replaced = map[string]string{
 	"curl-auth-header":         "bearer-token and basic-auth, in any command",
 	"curl-auth-user":           "curl-user, which leaves the user's name",
 	"slack-webhook-url":        "webhook, which leaves the host",
+	"vault-service-token":      "vault-token: its keyword is s.",
 	"jwt":                      "jwt, of any length",
 	"jwt-base64":               "jwt, seen through base64",
 	"github-pat":               "github-token, which verifies the checksum",

@@ -11,7 +11,7 @@ type automaton struct {
 	hits     [][]uint16 // of state - firstHit: keywords that end there
 }
 
-// hit calls found with every keyword of text, in the order of their ends, and
+// search calls found with every keyword in text[from:to], in the order of their ends, and
 // the offset behind it.
 func (a *automaton) search(text []byte, from, to int, found func(keyword uint16, end int)) {
 	state := uint16(0)
@@ -59,23 +59,28 @@ func newAutomaton(words []string) *automaton {
 
 // trie is an automaton whose states are numbered as they were made.
 type trie struct {
-	next [][]int32 // 0 for none: nothing leads to the root
-	fail []int32
+	row  int
+	next []uint16 // state*row + class -> state, 0 for none: nothing leads to the root
+	fail []uint16
 	ends [][]uint16
 }
 
 func newTrie(a *automaton, words []string) *trie {
-	row := 1 << a.rowBits
-	t := &trie{next: [][]int32{make([]int32, row)}, fail: []int32{0}, ends: [][]uint16{nil}}
+	size := 1
+	for _, w := range words {
+		size += len(w)
+	}
+	t := &trie{row: 1 << a.rowBits}
+	t.next, t.fail, t.ends = make([]uint16, t.row, size*t.row), make([]uint16, 1, size), make([][]uint16, 1, size)
 	for n, w := range words {
-		s := int32(0)
+		s := 0
 		for i := range len(w) {
-			c := a.class[w[i]]
-			if t.next[s][c] == 0 {
-				t.next[s][c] = int32(len(t.next))
-				t.next, t.fail, t.ends = append(t.next, make([]int32, row)), append(t.fail, 0), append(t.ends, nil)
+			to := &t.next[s*t.row+int(a.class[w[i]])]
+			if *to == 0 {
+				*to = uint16(len(t.ends))
+				t.next, t.fail, t.ends = t.next[:len(t.next)+t.row], append(t.fail, 0), append(t.ends, nil)
 			}
-			s = t.next[s][c]
+			s = int(*to)
 		}
 		t.ends[s] = append(t.ends[s], uint16(n))
 	}
@@ -85,23 +90,24 @@ func newTrie(a *automaton, words []string) *trie {
 
 // complete fills in the transitions that the words themselves do not have.
 func (t *trie) complete() {
-	var queue []int32
-	for _, s := range t.next[0] {
+	var queue []uint16
+	for _, s := range t.next[:t.row] {
 		if s != 0 {
 			queue = append(queue, s)
 		}
 	}
 	for len(queue) > 0 {
-		s := queue[0]
+		s := int(queue[0])
 		queue = queue[1:]
-		t.ends[s] = append(t.ends[s], t.ends[t.fail[s]]...)
-		for c, child := range t.next[s] {
-			over := t.next[t.fail[s]][c]
+		fail := int(t.fail[s])
+		t.ends[s] = append(t.ends[s], t.ends[fail]...)
+		row, over := t.next[s*t.row:(s+1)*t.row], t.next[fail*t.row:(fail+1)*t.row]
+		for c, child := range row {
 			if child == 0 {
-				t.next[s][c] = over
+				row[c] = over[c]
 				continue
 			}
-			t.fail[child] = over
+			t.fail[child] = over[c]
 			queue = append(queue, child)
 		}
 	}
@@ -109,9 +115,9 @@ func (t *trie) complete() {
 
 // number takes the states over, those that end a keyword last.
 func (a *automaton) number(t *trie) {
-	order, silent := make([]uint16, len(t.next)), 0
-	for s := range t.next {
-		if t.ends[s] == nil {
+	order, silent := make([]uint16, len(t.ends)), 0
+	for s, ends := range t.ends {
+		if ends == nil {
 			order[s] = uint16(silent)
 			silent++
 		}
@@ -123,10 +129,11 @@ func (a *automaton) number(t *trie) {
 			a.hits = append(a.hits, ends)
 		}
 	}
-	a.next = make([]uint16, len(t.next)<<a.rowBits)
-	for s, row := range t.next {
-		for c, to := range row {
-			a.next[int(order[s])<<a.rowBits|c] = order[to]
+	a.next = make([]uint16, len(t.next))
+	for s := range t.ends {
+		to := a.next[int(order[s])<<a.rowBits:]
+		for c, n := range t.next[s*t.row : (s+1)*t.row] {
+			to[c] = order[n]
 		}
 	}
 }

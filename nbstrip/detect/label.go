@@ -87,6 +87,8 @@ func (s *scan) sortOf(lo, hi int) labelSort {
 		return noLabel
 	}
 	switch {
+	case len(before) == 1 && len(last) < 5:
+		return noLabel // of a program that was made small
 	case last == "key" || last == "keys":
 		if keyWords[before] || len(words) > 2 && keyWords[words[len(words)-3]] {
 			return keyLabel
@@ -201,7 +203,7 @@ func (v *values) operator(p int, closed bool) int {
 	case '=':
 		return 1
 	case ',':
-		if closed {
+		if closed && v.first() {
 			return 1
 		}
 	case ':':
@@ -215,6 +217,22 @@ func (v *values) operator(p int, closed bool) int {
 		return 1
 	}
 	return 0
+}
+
+// first reports whether the label is a string, and the first of a call or a
+// list, or a command's flag.
+func (v *values) first() bool {
+	p := v.lo - 1
+	if p < 0 || !isQuote(v.text[p]) {
+		return false
+	}
+	if v.text[v.lo] == '-' {
+		return true
+	}
+	for p > 0 && (isSpace(v.text[p-1]) || bytes.IndexByte([]byte("rbfu"), v.text[p-1]) >= 0) {
+		p--
+	}
+	return p > 0 && (v.text[p-1] == '(' || v.text[p-1] == '[')
 }
 
 func skipBlanks(text []byte, p int) int {
@@ -270,7 +288,7 @@ func (v *values) trim(start, end int) int {
 	for end > start && bytes.IndexByte([]byte(",;:)]}|.\\"), v.text[end-1]) >= 0 {
 		end--
 	}
-	if i := bytes.IndexAny(v.text[start:end], ",;)]}"); i >= 0 && v.sort == keyLabel {
+	if i := bytes.IndexAny(v.text[start:end], ",;)]}"); i >= 0 && (v.sort == keyLabel || bytes.IndexAny(v.text[start+i:end], "=:") >= 0) {
 		end = start + i
 	}
 	return end
@@ -298,8 +316,8 @@ func quotedAt(text []byte, p int) (start, end int, ok bool) {
 	}
 	q := text[p]
 	start = p + 1
-	for start < len(text) && start < p+3 && text[start] == q { // """
-		start++
+	if start+1 < len(text) && text[start] == q && text[start+1] == q { // """
+		start += 2
 	}
 	for end = start; end < len(text) && end-start < 8192; end++ {
 		switch text[end] {
@@ -315,7 +333,10 @@ func quotedAt(text []byte, p int) (start, end int, ok bool) {
 }
 
 // prompts are calls that ask for a secret or fetch it: their strings are words for the user, or names.
-var prompts = wordSet("getpass input raw_input prompt ask get_secret getsecret secret_value read open load_dotenv fetch retrieve sha256 md5 sha1 hash check print format join userdata password_input text_input")
+var prompts = wordSet("encode decode getpass input raw_input prompt ask get_secret getsecret secret_value read open load_dotenv fetch retrieve sha256 md5 sha1 hash check print format join userdata password_input text_input")
+
+// wrappers are words of calls that are given a password and return it.
+var wrappers = wordSet("secret str bytes field getenv get setdefault default password quote unquote quote_plus text var config environ option b64decode")
 
 // call returns the arguments of a call at p.
 func (v *values) call(p int) (start, end int, ok bool) {
@@ -326,10 +347,15 @@ func (v *values) call(p int) (start, end int, ok bool) {
 	if n == p || n >= len(v.text) || v.text[n] != '(' && v.text[n] != '[' || !isLetter(v.text[p]) {
 		return 0, 0, false
 	}
+	wraps := false
 	for _, w := range splitWords(string(v.text[p:n])) {
 		if prompts[w] {
 			return n, n, true
 		}
+		wraps = wraps || wrappers[w]
+	}
+	if v.sort == passLabel && !wraps {
+		return n, n, true
 	}
 	if words := strings.ToLower(string(v.text[p:n])); strings.Contains(words, "getpass") || strings.Contains(words, "userdata") || strings.Contains(words, "secrets.") || strings.Contains(words, "input") {
 		return n, n, true
@@ -360,8 +386,11 @@ func (v *values) try(start, end int, how how) {
 			start += len(scheme)
 		}
 	}
+	for end-start > 2 && v.text[end-2] == '\\' && bytes.IndexByte([]byte("nrt"), v.text[end-1]) >= 0 {
+		end -= 2
+	}
 	b := v.text[start:end]
-	if len(b) < 5 || placeholder(b) || v.isOwnName(b) {
+	if len(b) < 6 || placeholder(b) || v.isOwnName(b) {
 		return
 	}
 	if v.sort == passLabel && v.passwordLike(b, how) || v.keyLike(b, how) {
@@ -388,7 +417,7 @@ func (v *values) keyLike(b []byte, how how) bool {
 	switch {
 	case how == loose || len(b) < 8 || len(b) > 512 || s.other > 0:
 		return false
-	case s.sign > 0 && s.digit > 0 && s.lower > 0 && len(b) >= 20 && entropy(b) >= 3.7 && s.turns >= 3:
+	case oddSigns(b) > 0 && s.digit > 0 && s.lower > 0 && len(b) >= 20 && entropy(b) >= 3.7 && s.turns >= 3:
 		return true // with signs of its own
 	}
 	return how == quoted && s.digit >= 2 && s.classes() >= 3 && s.turns >= 3
@@ -404,7 +433,7 @@ func (v *values) passwordLike(b []byte, how how) bool {
 	case quoted:
 		return letters && s.classes() >= 2 && !wordsOnly(b) || !letters && s.digit >= 6 && s.sign == 0
 	case assigned:
-		if bytes.IndexAny(b, "(){}[]<>$,|") >= 0 && s.classes() < 4 {
+		if bytes.IndexAny(b, "(){}[]<>|\"'`") >= 0 || bytes.HasPrefix(b, []byte("$")) {
 			return false
 		}
 		return letters && len(b) >= 6 && s.digit > 0 && !isCode(b) && (v.kind != Source || s.classes() >= 3 || s.digit >= 2)
@@ -416,16 +445,18 @@ func (v *values) passwordLike(b []byte, how how) bool {
 // name, a message, a path.
 func wordsOnly(b []byte) bool {
 	s := shapeOf(b)
-	if s.digit > 0 {
-		return false
-	}
-	for _, w := range splitWords(string(b)) {
-		if len(w) < 2 {
-			return false
+	words := splitWords(string(b))
+	return s.digit == 0 && oddSigns(b) == 0 && len(words)*3 <= len(b)
+}
+
+// oddSigns counts the signs in b that stand in no name and no path.
+func oddSigns(b []byte) (n int) {
+	for _, c := range b {
+		if bytes.IndexByte([]byte("!#$%^&*+=@?~"), c) >= 0 {
+			n++
 		}
 	}
-	odd := bytes.IndexAny(b, "!#$%^&*+=@?~")
-	return odd < 0
+	return n
 }
 
 // isCode reports whether b is an expression: a name, a call, an item, a number.
@@ -449,11 +480,17 @@ func (v *values) below() {
 	if eol >= len(text)-1 || eol-bol > 2000 {
 		return
 	}
-	left := v.lo == bol || isBlank(text[v.lo-1])
-	if !left || v.hi < eol && !isBlank(text[v.hi]) && text[v.hi] != '\r' {
+	if v.lo > bol && !isBlank(text[v.lo-1]) || v.hi < eol && !isBlank(text[v.hi]) && text[v.hi] != '\r' {
+		return
+	}
+	alone := len(bytes.Fields(text[bol:eol])) == 1
+	if alone && (v.lo == bol || v.hi-v.lo < 5) { // pass, pwd
 		return
 	}
 	tabs := bytes.Count(text[bol:v.lo], []byte("\t"))
+	if tabs == 0 && v.lo > bol && (v.lo < 2 || !isBlank(text[v.lo-2])) {
+		return // a word of a sentence
+	}
 	for row := 0; row < 50 && eol < len(text)-1; row++ {
 		from := eol + 1
 		_, eol = lineOf(text, from, from)
@@ -464,7 +501,7 @@ func (v *values) below() {
 		if tabs > 0 {
 			a, b = cellAt(text, from, eol, tabs)
 		} else {
-			a, b = columnAt(text, from, eol, v.lo-bol, v.hi-bol)
+			a, b = columnAt(text, from, eol, v.lo-bol, v.hi-bol, alone)
 		}
 		if b > a {
 			v.tryCell(a, b)
@@ -476,10 +513,11 @@ func (v *values) below() {
 func (v *values) tryCell(a, b int) {
 	cell := v.text[a:b]
 	s := shapeOf(cell)
-	if bytes.IndexByte(cell, ' ') >= 0 || placeholder(cell) || isCode(cell) {
+	if bytes.IndexAny(cell, " ()[]{}<>\"'`|,") >= 0 || placeholder(cell) || isCode(cell) {
 		return
 	}
-	if v.sort == passLabel && len(cell) >= 6 && s.letters() > 0 && s.digit > 0 && s.classes() >= 2 && s.other == 0 || random(cell) {
+	password := v.sort == passLabel && len(cell) >= 6 && s.letters() > 0 && s.digit > 0 && s.classes() >= 2 && s.other == 0 && !bytes.HasPrefix(cell, []byte("/"))
+	if password || random(cell) {
 		v.add(v.rule.named(v.sort), a, b)
 	}
 }
@@ -506,22 +544,22 @@ func cellAt(text []byte, from, to, n int) (a, b int) {
 }
 
 // columnAt returns the word of the line text[from:to] that ends where the head
-// of its column ends, or begins where it begins.
-func columnAt(text []byte, from, to, left, right int) (a, b int) {
+// of its column ends, or begins where it begins, with another word before it.
+func columnAt(text []byte, from, to, left, right int, alone bool) (a, b int) {
 	blank := func(i int) bool { return i < from || i >= to || isBlank(text[i]) }
 	if end := from + right; end <= to && !blank(end-1) && blank(end) {
-		a = end
+		a, b = end, end
 		for !blank(a - 1) {
 			a--
 		}
-		return a, end
-	}
-	if start := from + left; start < to && !blank(start) && blank(start-1) {
-		b = start
+	} else if start := from + left; !alone && start < to && !blank(start) && blank(start-1) {
+		a, b = start, start
 		for !blank(b) {
 			b++
 		}
-		return start, b
 	}
-	return 0, 0
+	if len(bytes.TrimSpace(text[from:max(from, a)])) == 0 || bytes.IndexByte(text[from:a], '=') >= 0 {
+		return 0, 0
+	}
+	return a, b
 }

@@ -145,7 +145,7 @@ func (s *scan) urlPassword(r *rule, start, end int) {
 	user := s.text[end : end+at]
 	from := bytes.IndexByte(user, ':') + 1
 	secret := user[from:]
-	if from == 0 && !random(secret) || len(secret) < 4 || bytes.IndexAny(secret, "{}$") >= 0 || bytes.EqualFold(secret, user[:max(0, from-1)]) {
+	if from == 0 && (!random(secret) || !bytes.HasSuffix(bytes.ToLower(s.text[max(0, start-5):start]), []byte("http")) && !bytes.HasSuffix(bytes.ToLower(s.text[max(0, start-5):start]), []byte("https"))) || len(secret) < 4 || bytes.IndexAny(secret, "{}$") >= 0 || bytes.EqualFold(secret, user[:max(0, from-1)]) {
 		return
 	}
 	s.add(r, end+from, end+at)
@@ -159,17 +159,16 @@ func (s *scan) privateKey(r *rule, start, end int) {
 		return
 	}
 	stop := len(rest) - len(body)
-	if i := bytes.Index(body, []byte("-----END ")); i >= 0 {
-		if tail := bytes.Index(body[i+9:], []byte("-----")); tail >= 0 && tail < 80 {
-			body = body[:i]
-			stop += i + 9 + tail + 5
-		}
+	lines, last, ended := bytes.Cut(body, blockEnd)
+	if tail := bytes.Index(last, []byte("-----")); ended && tail >= 0 && tail < 80 {
+		body = lines
+		stop += len(lines) + len(blockEnd) + tail + len("-----")
 	} else {
 		n := 0
-		for n < len(body) && (isBase64[body[n]] || isSpace(body[n]) || body[n] == '\\') {
+		for n < len(lines) && (isBase64[lines[n]] && lines[n] != '-' || isSpace(lines[n]) || lines[n] == '\\') {
 			n++
 		}
-		body = body[:n]
+		body = lines[:n]
 		stop += n
 	}
 	if shapeOf(body).letters() >= 40 {
