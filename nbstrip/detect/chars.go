@@ -130,11 +130,16 @@ func isUUID(b []byte) bool {
 	return true
 }
 
-// lineOf returns the line of text that [start, end) is in, or lines.
+// maxLine is how far a line is looked at: some outputs are one line of megabytes.
+const maxLine = 4096
+
+// lineOf returns the line of text that [start, end) is in, or lines, but no
+// more than maxLine bytes before and behind.
 func lineOf(text []byte, start, end int) (from, to int) {
-	from = bytes.LastIndexByte(text[:start], '\n') + 1
-	to = len(text)
-	if i := bytes.IndexByte(text[end:], '\n'); i >= 0 {
+	near := max(0, start-maxLine)
+	from = near + bytes.LastIndexByte(text[near:start], '\n') + 1
+	to = min(len(text), end+maxLine)
+	if i := bytes.IndexByte(text[end:to], '\n'); i >= 0 {
 		to = end + i
 	}
 	return from, to

@@ -167,11 +167,12 @@ func (c *collector) settle() []finding {
 	var keep []finding
 	slices.SortStableFunc(c.found, c.compare)
 	for _, f := range c.found {
-		if !c.ignored(f) && !slices.ContainsFunc(keep, func(k finding) bool { return f.start < k.end && k.start < f.end }) {
-			keep = append(keep, f)
+		// Those kept do not overlap, so that their ends are in order too.
+		i, _ := slices.BinarySearchFunc(keep, f.start, func(k finding, start int) int { return k.end - 1 - start })
+		if (i == len(keep) || keep[i].start >= f.end) && !c.ignored(f) {
+			keep = slices.Insert(keep, i, f)
 		}
 	}
-	slices.SortFunc(keep, func(a, b finding) int { return a.start - b.start })
 	return keep
 }
 

@@ -170,9 +170,31 @@ func (v *values) behind() {
 	case op > 0:
 		v.value(p+op, assigned)
 	case gap > 0 && text[p] != '\n':
-		if v.flag() || gap >= 2 || text[p-1] == '\t' {
+		if isQuote(text[p]) && v.sort == passLabel && !closed {
+			v.value(p, assigned) // WITH PASSWORD '...'
+		} else if bytes.HasPrefix(text[p:], []byte("is ")) {
+			v.value(p+3, loose)
+		} else if v.flag() || gap >= 2 || text[p-1] == '\t' {
 			v.value(p, loose)
 		}
+	}
+	v.unpacked(p)
+}
+
+// unpacked looks at the string that the label gets when several are assigned
+// at once.
+func (v *values) unpacked(p int) {
+	if v.text[p] != '=' {
+		return
+	}
+	from, _ := lineOf(v.text, v.lo, v.lo)
+	before := v.text[from:v.lo]
+	n := bytes.Count(before, []byte(","))
+	if n == 0 || bytes.IndexAny(before, "=('\"[{") >= 0 {
+		return
+	}
+	if args := v.arguments(p); n < len(args) {
+		v.try(args[n][0], args[n][1], quoted)
 	}
 }
 
@@ -188,18 +210,27 @@ func (v *values) flag() bool {
 			return true
 		}
 	}
-	return bytes.HasSuffix(before, []byte("--"))
+	return bytes.HasSuffix(before, []byte("--")) || bytes.HasSuffix(before, []byte(" set")) || len(before) == 0 && v.inNetrc()
+}
+
+// inNetrc reports whether the label follows a machine's login.
+func (v *values) inNetrc() bool {
+	return bytes.Contains(v.text[max(0, v.lo-200):v.lo], []byte("login ")) && bytes.Contains(v.text[max(0, v.lo-300):v.lo], []byte("machine "))
 }
 
 // operator returns the length of what joins a label to its value at p, with a type between.
 func (v *values) operator(p int, closed bool) int {
 	rest := v.text[p:]
-	for _, op := range []string{":=", "=>", "==", "<-", "!=", "->", "|"} {
+	for _, op := range []string{":=", "=>", "==", "<-", "!=", "->", "|", "│"} {
 		if bytes.HasPrefix(rest, []byte(op)) {
 			return len(op)
 		}
 	}
 	switch rest[0] {
+	case '>': // <password>
+		if p == v.hi && v.lo > 0 && v.text[v.lo-1] == '<' {
+			return 1
+		}
 	case '=':
 		return 1
 	case ',':
@@ -480,6 +511,10 @@ func (v *values) below() {
 	if eol >= len(text)-1 || eol-bol > 2000 {
 		return
 	}
+	if commas := v.csv(bol, eol); commas >= 0 {
+		v.rows(eol, func(from, to int) (int, int) { return cellAt(text, from, to, commas, ',') })
+		return
+	}
 	if v.lo > bol && !isBlank(text[v.lo-1]) || v.hi < eol && !isBlank(text[v.hi]) && text[v.hi] != '\r' {
 		return
 	}
@@ -491,23 +526,45 @@ func (v *values) below() {
 	if tabs == 0 && v.lo > bol && (v.lo < 2 || !isBlank(text[v.lo-2])) {
 		return // a word of a sentence
 	}
-	for row := 0; row < 50 && eol < len(text)-1; row++ {
+	v.rows(eol, func(from, to int) (int, int) {
+		if tabs > 0 {
+			return cellAt(text, from, to, tabs, '\t')
+		}
+		return columnAt(text, from, to, v.lo-bol, v.hi-bol, alone)
+	})
+}
+
+// csv returns how many fields there are before the label in the line, if that
+// is the head of a table of comma-separated values; else -1.
+func (v *values) csv(bol, eol int) int {
+	line := v.text[bol:eol]
+	if v.lo > bol && v.text[v.lo-1] != ',' || v.hi < eol && v.text[v.hi] != ',' && v.text[v.hi] != '\r' || bytes.IndexByte(line, ',') < 0 {
+		return -1
+	}
+	for _, c := range line {
+		if !isLabel[c] && c != ',' && c != '\r' && c != ' ' {
+			return -1
+		}
+	}
+	return bytes.Count(v.text[bol:v.lo], []byte(","))
+}
+
+// rows tries a cell of each line behind eol, up to an empty one.
+func (v *values) rows(eol int, cell func(from, to int) (a, b int)) {
+	for row := 0; row < maxRows && eol < len(v.text)-1; row++ {
 		from := eol + 1
-		_, eol = lineOf(text, from, from)
+		_, eol = lineOf(v.text, from, from)
 		if eol == from {
 			return
 		}
-		var a, b int
-		if tabs > 0 {
-			a, b = cellAt(text, from, eol, tabs)
-		} else {
-			a, b = columnAt(text, from, eol, v.lo-bol, v.hi-bol, alone)
-		}
-		if b > a {
+		if a, b := cell(from, eol); b > a {
 			v.tryCell(a, b)
 		}
 	}
 }
+
+// maxRows is how many lines of a table are looked at.
+const maxRows = 100
 
 // tryCell takes a cell of a table.
 func (v *values) tryCell(a, b int) {
@@ -522,16 +579,16 @@ func (v *values) tryCell(a, b int) {
 	}
 }
 
-// cellAt returns the cell behind n tabs.
-func cellAt(text []byte, from, to, n int) (a, b int) {
+// cellAt returns the cell behind n separators.
+func cellAt(text []byte, from, to, n int, sep byte) (a, b int) {
 	for ; n > 0; n-- {
-		i := bytes.IndexByte(text[from:to], '\t')
+		i := bytes.IndexByte(text[from:to], sep)
 		if i < 0 {
 			return 0, 0
 		}
 		from += i + 1
 	}
-	if i := bytes.IndexByte(text[from:to], '\t'); i >= 0 {
+	if i := bytes.IndexByte(text[from:to], sep); i >= 0 {
 		to = from + i
 	}
 	for from < to && isSpace(text[from]) {

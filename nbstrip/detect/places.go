@@ -48,6 +48,27 @@ func placeRules() []*rule {
 			misses: []string{`auth=(user, password)`, `auth=("user", "password")`, `auth = (1, 2)`},
 		},
 		{
+			id: "connect-call", rank: rankPlace, keywords: []string{"connect("}, find: (*scan).connectCall,
+			hits:   []string{`pymysql.connect("db.internal", "jane", "«Maple<d4>!»", "prod")`},
+			misses: []string{`connect("a", "b", "prod2024")`, `connect("h", "u", "password")`, `connect(host, user, password)`},
+		},
+		{
+			id: "sql-password", rank: rankPlace, keywords: []string{"identified by "}, anchored: true, source: `(?i:identified by )(?:password )?['"]([^'"\s]{6,128})['"]`,
+			hits: []string{`CREATE USER jane IDENTIFIED BY '«Maple<d4>!»'`}, misses: []string{`IDENTIFIED BY 'password'`, `identified by a name`},
+		},
+		{
+			id: "command-password", rank: rankPlace, keywords: []string{"mysql ", "mysqldump ", "sshpass ", "mysqladmin "}, anchored: true, source: `(?i:\w+) (?:[^\n]{0,200}? )?-p ?(?:'([^'\n]{6,128})'|"([^"\n]{6,128})"|([^\s'"]{6,128}))`,
+			hits: []string{`!mysql -h db -u root -p'«Maple<d4>!»' prod`, `sshpass -p «Maple<d4>!» ssh x`}, misses: []string{`mysql -u root -p prod`, `mysql -p$PASS`}, check: strong,
+		},
+		{
+			id: "piped-password", rank: rankPlace, keywords: []string{"echo "}, anchored: true, source: `(?i:echo )(?:-n )?['"]?([^'"\s|]{6,1000})['"]? *\| *[^\n|]{0,200}(?:--password-stdin|--with-token|--stdin|login|sudo -S)`,
+			hits: []string{`!echo '«Maple<d4>!»' | docker login -u jane --password-stdin`}, misses: []string{`echo $TOKEN | docker login --password-stdin`, `echo hello | grep x`}, check: strong,
+		},
+		{
+			id: "login-command", rank: rankPlace, keywords: []string{"login "}, anchored: true, source: `(?i:login )(?:--?[a-z-]+ )?['"]?([A-Za-z0-9_+/=.~-]{20,200})`,
+			hits: []string{`!wandb login «<h40>»`, `!wandb login --relogin «<h40>»`}, misses: []string{`login successfully_to_the_server_of_2024`}, check: random,
+		},
+		{
 			id: "login-call", rank: rankPlace, keywords: []string{"login(", "client(", "set_api_key(", "api(", "set_key("}, find: (*scan).loginCall,
 			hits:   []string{`wandb.login("«<h40>»")`, `co = cohere.Client("«<A39>7»")`, `wandb.login(key="«<h40>»")`, `server.login("jane@x.test", "«Maple<d4>!»")`},
 			misses: []string{`login("jane")`, `client.login()`, `Client("https://x.test")`, `Client("my-project-name-2024")`, `login(user, password)`},
@@ -98,7 +119,7 @@ func placeRules() []*rule {
 			hits: []string{`Api("«pat<A14>.<h64>»")`}, misses: []string{`path.join`},
 		},
 		{
-			id: "password-widget", rank: rankPlace, keywords: []string{`"passwordmodel"`, `"textmodel"`, `"textareamodel"`, `type="password"`, `type='password'`}, find: (*scan).widget,
+			id: "password-widget", rank: rankPlace, keywords: []string{`"passwordmodel"`, `"textmodel"`, `"textareamodel"`, `type="password"`, `type='password'`, `password(value=`}, find: (*scan).widget,
 			hits: []string{
 				`{"model_name": "PasswordModel", "state": {"description": "", "value": "«Maple<d4>!»"}}`, `<input type="password" name="p" value="«Maple<d4>!»">`,
 				`{"model_name": "TextModel", "state": {"description": "API key:", "value": "«<A40>1a2b»"}}`,
@@ -291,6 +312,17 @@ func (s *scan) authPair(r *rule, _, end int) {
 	}
 }
 
+// connectCall takes the third of host, user, password.
+func (s *scan) connectCall(r *rule, _, end int) {
+	args := s.arguments(end)
+	if len(args) < 3 || end >= len(s.text) || !isQuote(s.text[end]) {
+		return
+	}
+	if secret := s.text[args[2][0]:args[2][1]]; strong(secret) && shapeOf(secret).space == 0 {
+		s.add(r, args[2][0], args[2][1])
+	}
+}
+
 // loginCall takes what is given to a call that wants a key: one random string,
 // or the password after a user.
 func (s *scan) loginCall(r *rule, start, end int) {
@@ -333,6 +365,12 @@ var (
 
 // widget takes the value of a password field.
 func (s *scan) widget(r *rule, start, end int) {
+	if fold(s.text[start]) == 'p' { // Password(value='...')
+		if args := s.arguments(end); len(args) > 0 && args[0][0] == end+1 && args[0][1]-args[0][0] >= 6 {
+			s.add(r, args[0][0], args[0][1])
+		}
+		return
+	}
 	if fold(s.text[start]) == 't' {
 		from := max(0, bytes.LastIndexByte(s.text[:start], '<'))
 		to := end + max(0, bytes.IndexByte(s.text[end:min(len(s.text), end+2000)], '>'))

@@ -54,7 +54,9 @@ func (s *scan) part(from, to int) {
 	s.set.words.search(s.text, from, to, func(k uint16, end int) {
 		s.keyword(int(k), end)
 	})
-	s.views(from, to)
+	if s.ctx.Err() == nil {
+		s.views(from, to)
+	}
 }
 
 // keyword tries the rules of keyword k, which ends at end.

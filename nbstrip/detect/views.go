@@ -23,6 +23,7 @@ const (
 type mapped struct {
 	text  []byte
 	atoms []atom
+	open  bool // a script that does not end was seen
 }
 
 // atom is some bytes of a view from at on: size bytes of the source from src
@@ -87,6 +88,7 @@ func (s *scan) views(from, to int) {
 		s.into(m.text, s.kind, back(m))
 	}
 	s.joins(from, to)
+	s.lists(from, to)
 	s.blobs(from, to)
 	s.percents(from, to)
 }
@@ -214,10 +216,11 @@ func (m *mapped) tag(text []byte, at, to int) int {
 	size := end + 2
 	m.put(tagText[name], at, size)
 	switch {
-	case name == "script" || name == "style":
+	case (name == "script" || name == "style") && !m.open:
 		if i := bytes.Index(text[at:to], []byte("</"+name)); i > 0 {
 			return i
 		}
+		m.open = true
 	case inTable[name]:
 		for at+size < to && isSpace(text[at+size]) {
 			size++
@@ -336,6 +339,46 @@ func (s *scan) joins(from, to int) {
 		m.copy(s.text, end.end, at)
 		s.into(m.text, s.kind, m.span)
 		at = max(at, end.end)
+	}
+}
+
+var listJoin = []byte(".join(")
+
+// lists searches statements that join a list of strings, with those joined.
+func (s *scan) lists(from, to int) {
+	for at := from; at < to; {
+		i := bytes.Index(s.text[at:to], listJoin)
+		if i < 0 {
+			return
+		}
+		call := at + i
+		at = call + len(listJoin)
+		lo, _ := lineOf(s.text, call, call)
+		open := call
+		for open > lo && isQuote(s.text[open-1]) {
+			open--
+		}
+		m := &mapped{}
+		m.copy(s.text, lo, open)
+		end, pieces := min(to, call+maxSite), 0
+		for p := at; p < end && s.text[p] != ')' && s.text[p] != ']'; p++ {
+			if !isQuote(s.text[p]) {
+				continue
+			}
+			a, b, ok := quotedAt(s.text, p)
+			if !ok || b > to {
+				break
+			}
+			if pieces++; pieces == 1 {
+				m.put(`"`, p, 1)
+			}
+			m.copy(s.text, a, b)
+			p, at = b, b
+		}
+		if pieces > 1 {
+			m.put(`"`, at, 1)
+			s.into(m.text, s.kind, m.span)
+		}
 	}
 }
 

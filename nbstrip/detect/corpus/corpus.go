@@ -37,6 +37,8 @@ func sample(r *rand.Rand, k Kind, p Place) Sample {
 		user: pick(r, "jane", "analyst", "svc_etl", "admin"), host: pick(r, "db.internal", "example.net", "warehouse.corp"),
 	}
 	s.value, s.core = k.value(r)
+	s.start = strings.Index(s.value, s.core)
+	s.end = s.start + len(s.core)
 	s.name = strings.ToLower(s.env)
 	s.short = short(s.name)
 	c := p.write(r, s)

@@ -429,6 +429,132 @@ func Places() []Place {
 			return printed("go()", "redirect=https%3A%2F%2Fapp."+s.host+"%2Fcb%3F"+s.short+"%3D"+url.QueryEscape(url.QueryEscape(s.value))+"\n").wants(url.QueryEscape(url.QueryEscape(s.core)))
 		}},
 
+		// What else is seen: other languages' syntax, command lines, consoles.
+		{"sql-identified", func(_ *rand.Rand, s *secret) cell {
+			return src("%%%%sql\nCREATE USER %s IDENTIFIED BY '%s';", s.user, py(s.value))
+		}},
+		{"sql-password", func(_ *rand.Rand, s *secret) cell {
+			return src("cur.execute(\"ALTER USER %s WITH PASSWORD '%s'\")", s.user, py(s.value))
+		}},
+		{"spark-option", func(_ *rand.Rand, s *secret) cell {
+			return src("df = (spark.read.format(\"jdbc\")\n  .option(\"user\", \"%s\")\n  .option(\"%s\", \"%s\")\n  .load())", s.user, s.short, py(s.value))
+		}},
+		{"jdbc-url", func(_ *rand.Rand, s *secret) cell {
+			return src("url = \"jdbc:postgresql://%s:5432/prod?user=%s&%s=%s&ssl=true\"", s.host, s.user, s.short, url.QueryEscape(s.value)).wants(url.QueryEscape(s.core))
+		}},
+		{"odbc-string", func(_ *rand.Rand, s *secret) cell {
+			return src("cs = \"Driver={ODBC Driver 18 for SQL Server};Server=%s;UID=%s;PWD=%s;Encrypt=yes;\"", s.host, s.user, py(s.value))
+		}},
+		{"libpq-string", func(_ *rand.Rand, s *secret) cell {
+			return src("conn = psycopg2.connect(\"host=%s dbname=prod user=%s password=%s port=5432\")", s.host, s.user, py(s.value))
+		}},
+		{"connect-positional", func(_ *rand.Rand, s *secret) cell {
+			return src("db = pymysql.connect(\"%s\", \"%s\", \"%s\", \"prod\")", s.host, s.user, py(s.value))
+		}},
+		{"client-positional", func(_ *rand.Rand, s *secret) cell { return src("api = %s.Api('%s')", s.lib, py(s.value)) }},
+		{"powershell", func(_ *rand.Rand, s *secret) cell { return src("%%%%powershell\n$env:%s = \"%s\"", s.env, py(s.value)) }},
+		{"mysql-flag", func(_ *rand.Rand, s *secret) cell {
+			return src("!mysql -h %s -u %s -p'%s' -e 'show tables'", s.host, s.user, py(s.value))
+		}},
+		{"env-prefix-pipe", func(_ *rand.Rand, s *secret) cell {
+			return src("!echo '%s' | docker login -u %s --password-stdin", py(s.value), s.user)
+		}},
+		{"aws-configure", func(_ *rand.Rand, s *secret) cell {
+			return src("!aws configure set %s %s --profile prod", s.name, py(s.value))
+		}},
+		{"kubectl-literal", func(_ *rand.Rand, s *secret) cell {
+			return src("!kubectl create secret generic app --from-literal=%s='%s'", s.name, py(s.value))
+		}},
+		{"git-remote", func(_ *rand.Rand, s *secret) cell {
+			return src("!git clone https://%s:%s@github.com/acme/data.git", s.user, url.QueryEscape(s.value)).wants(url.QueryEscape(s.core))
+		}},
+		{"netrc", func(_ *rand.Rand, s *secret) cell {
+			return src("%%%%writefile ~/.netrc\nmachine api.%s\nlogin %s\npassword %s\n", s.host, s.user, py(s.value))
+		}},
+		{"wandb-cli", func(_ *rand.Rand, s *secret) cell { return src("!%s login %s", s.lib, py(s.value)) }},
+		{"dockerfile", func(_ *rand.Rand, s *secret) cell {
+			return src("%%%%writefile Dockerfile\nFROM python:3.12\nENV %s=%s\n", s.env, py(s.value))
+		}},
+		{"terraform", func(_ *rand.Rand, s *secret) cell {
+			return src("%%%%writefile main.tf\nprovider \"x\" {\n  %s = \"%s\"\n}", s.short, py(s.value))
+		}},
+		{"xml", func(_ *rand.Rand, s *secret) cell {
+			return src("cfg = \"\"\"<config><user>%s</user><%s>%s</%s></config>\"\"\"", s.user, s.short, html.EscapeString(s.value), s.short).wants(html.EscapeString(s.core))
+		}},
+		{"csv", func(_ *rand.Rand, s *secret) cell {
+			return src("%%%%writefile users.csv\nid,user,%s,active\n1,%s,%s,true\n", s.short, s.user, py(s.value))
+		}},
+		{"dict-zip-list", func(_ *rand.Rand, s *secret) cell {
+			return src("params = [('user', '%s'), ('%s', '%s')]", s.user, s.short, py(s.value))
+		}},
+		{"tuple-unpack", func(_ *rand.Rand, s *secret) cell {
+			return src("user, %s = \"%s\", \"%s\"", s.short, s.user, py(s.value))
+		}},
+		{"walrus-strip", func(_ *rand.Rand, s *secret) cell { return src("%s = \"%s\".strip()", s.name, py(s.value)) }},
+		{"bytes-literal", func(_ *rand.Rand, s *secret) cell { return src("%s = b'%s'", s.name, py(s.value)) }},
+		{"triple-quoted", func(_ *rand.Rand, s *secret) cell { return src("%s = \"\"\"%s\"\"\"", s.name, s.value) }},
+		{"secret-str", func(_ *rand.Rand, s *secret) cell { return src("%s = SecretStr(\"%s\")", s.short, py(s.value)) }},
+		{"compare", func(_ *rand.Rand, s *secret) cell { return src("assert %s == '%s'", s.name, py(s.value)) }},
+		{"lambda-default", func(_ *rand.Rand, s *secret) cell {
+			return src("call = lambda q, %s='%s': ask(q)", s.short, py(s.value))
+		}},
+		{"rich-table", func(_ *rand.Rand, s *secret) cell {
+			return printed("console.print(table)", "┃ name   ┃ value ┃\n│ region │ eu │\n│ "+s.env+" │ "+py(s.value)+" │\n")
+		}},
+		{"tabulate", func(_ *rand.Rand, s *secret) cell {
+			return printed("print(tabulate(rows))", "+--------+-------+\n| region | eu |\n| "+s.env+" | "+py(s.value)+" |\n+--------+-------+\n")
+		}},
+		{"series-text", func(_ *rand.Rand, s *secret) cell {
+			return shown("df.iloc[0]", map[string]any{"text/plain": "user       " + s.user + "\n" + s.short + "    " + py(s.value) + "\nName: 0, dtype: object"})
+		}},
+		{"widget-repr", func(_ *rand.Rand, s *secret) cell {
+			return shown("w", map[string]any{"text/plain": "Password(value='" + py(s.value) + "', description='" + s.label + "')"})
+		}},
+		{"pprint-nested", func(_ *rand.Rand, s *secret) cell {
+			return printed("pprint(cfg)", "{'db': {'host': '"+s.host+"',\n        '"+s.short+"': '"+py(s.value)+"',\n        'port': 5432}}\n")
+		}},
+		{"yaml-print", func(_ *rand.Rand, s *secret) cell {
+			return printed("!cat config.yaml", "db:\n  host: "+s.host+"\n  "+s.short+": "+py(s.value)+"\n  port: 5432\n")
+		}},
+		{"shell-trace", func(_ *rand.Rand, s *secret) cell {
+			return printed("!bash -x run.sh", "+ export "+s.env+"='"+py(s.value)+"'\n+ ./run\n")
+		}},
+		{"http-dump", func(_ *rand.Rand, s *secret) cell {
+			return printed("!curl -v", "> GET /v1 HTTP/2\n> Host: api."+s.host+"\n> x-api-key: "+py(s.value)+"\n> accept: */*\n")
+		}},
+		{"cookie", func(_ *rand.Rand, s *secret) cell {
+			return printed("print(r.headers)", "{'Set-Cookie': 'session_token="+py(s.value)+"; Path=/; HttpOnly', 'Server': 'nginx'}\n")
+		}},
+		{"exception-dict", func(_ *rand.Rand, s *secret) cell {
+			return cell{source: "go()", outputs: []any{failure("KeyError", "'host' not in {'"+s.short+"': '"+py(s.value)+"'}", esc+"0;31mKeyError"+esc+"0m: \"'host' not in {'"+s.short+"': '"+py(s.value)+"'}\"")}}
+		}},
+		{"sentence", func(_ *rand.Rand, s *secret) cell {
+			return cell{markdown: true, source: "Log in as " + s.user + ", the " + s.label + " is " + py(s.value) + " for now."}
+		}},
+		{"markdown-fence", func(_ *rand.Rand, s *secret) cell {
+			return cell{markdown: true, source: "Run this first:\n\n```bash\nexport " + s.env + "=" + py(s.value) + "\n```\n"}
+		}},
+		{"colab-form", func(_ *rand.Rand, s *secret) cell {
+			return src("%s = \"%s\" #@param {type:\"string\"}", s.name, py(s.value))
+		}},
+		{"html-list", func(_ *rand.Rand, s *secret) cell {
+			return shown("repr_html", map[string]any{"text/html": "<ul><li>host: " + s.host + "</li><li>" + html.EscapeString(s.label) + ": " + html.EscapeString(py(s.value)) + "</li></ul>"}).wants(html.EscapeString(py(s.core)))
+		}},
+		{"html-link", func(_ *rand.Rand, s *secret) cell {
+			return shown("link", map[string]any{"text/html": "<a href=\"https://api." + s.host + "/d?" + s.short + "=" + url.QueryEscape(s.value) + "&amp;x=1\">data</a>"}).wants(url.QueryEscape(s.core))
+		}},
+		{"characters", func(_ *rand.Rand, s *secret) cell {
+			parts := []string{}
+			for i := 0; i < len(s.value); i += 8 {
+				parts = append(parts, s.value[i:min(len(s.value), i+8)])
+			}
+			return src("%s = ''.join(['%s'])", s.name, py(strings.Join(parts, "', '"))).wantsList(s)
+		}},
+		{"variables-joined", func(r *rand.Rand, s *secret) cell {
+			a, b := cut(r, py(s.value))
+			return src("part_a = '%s'\npart_b = '%s'\n%s = part_a + part_b", a, b, s.name).wantsJoined(s, a, b, "'\npart_b = '")
+		}},
+
 		// Metadata.
 		{"papermill", func(_ *rand.Rand, s *secret) cell {
 			c := src("x = 1")
@@ -468,6 +594,18 @@ func (c cell) wantsJoined(s *secret, a, b, between string) cell {
 		return c.wants(all[at:end])
 	}
 	return c.wants(a[at:] + between + b[:end-len(a)])
+}
+
+// wantsList sets it for a value that is written in pieces of eight.
+func (c cell) wantsList(s *secret) cell {
+	var b strings.Builder
+	for i := s.start; i < s.end; i++ {
+		if i > s.start && i%8 == 0 {
+			b.WriteString("', '")
+		}
+		b.WriteByte(s.value[i])
+	}
+	return c.wants(py(b.String()))
 }
 
 // raw says that the secret stands in raw JSON.
