@@ -18,20 +18,23 @@ const maxText = math.MaxInt32 / 2
 
 // checkText passes src, which is no notebook, if f finds nothing in it: neither
 // as it is nor with the escapes of JSON decoded.
-func checkText(ctx context.Context, src []byte, f match.Finder, cause *notebook.NotNotebookError) (Result, error) {
+func checkText(ctx context.Context, src []byte, f match.Finder, o Options, cause *notebook.NotNotebookError) (Result, error) {
 	if len(src) > maxText {
 		return Result{}, &UnsafeError{Line: 1, Cause: cause}
 	}
 	s := newSearcher(ctx, f, 0)
 	text := fromUTF16(src)
+	whole := func() []byte { return text }
 	spans, err := s.findBytes(text)
 	if err != nil {
 		return Result{}, err
 	}
+	spans = o.exceptSpans(spans, false, whole)
 	if bytes.IndexByte(text, '\\') >= 0 && len(spans) == 0 {
 		if spans, err = s.findEscaped(text); err != nil {
 			return Result{}, err
 		}
+		spans = o.exceptSpans(spans, false, whole)
 	}
 	if len(spans) == 0 {
 		return Result{Out: src}, nil
@@ -54,7 +57,8 @@ func (s *searcher) findEscaped(text []byte) ([]match.Span, error) {
 	}
 	m := t.Map()
 	for i, span := range spans {
-		spans[i].Start = m.Ranges(span.Start, span.End)[0].Start
+		ranges := m.Ranges(span.Start, span.End)
+		spans[i].Start, spans[i].End = ranges[0].Start, ranges[len(ranges)-1].End
 	}
 	return spans, nil
 }

@@ -5,7 +5,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/nbhush/nbhush/agent/match"
 	"github.com/nbhush/nbhush/nbstrip/notebook"
 )
 
@@ -19,10 +18,10 @@ type doomed struct {
 }
 
 // drop marks a binary text.
-func (r *redaction) drop(t notebook.Text, spans []match.Span) {
-	d := doomed{at: t.Range(), cell: t.Cell, label: r.labels[spans[0].Name]}
-	for _, span := range spans {
-		r.report(d.at.Start, span.Name, t)
+func (r *redaction) drop(t notebook.Text, h hit) {
+	d := doomed{at: t.Range(), cell: t.Cell, label: r.labels[h.spans[0].Name]}
+	for i := range h.spans {
+		r.report(d.at.Start, t, h, i)
 	}
 	if t.Cell >= 0 {
 		d.bundle, d.entry = holder(r.nb.Cells[t.Cell], d.at)

@@ -16,10 +16,10 @@ import (
 	"github.com/nbhush/nbhush/nbstrip/notebook"
 )
 
-// corpus returns notebooks by name: the real ones, which are not part of the
+// notebooks returns notebooks by name: the real ones, which are not part of the
 // project, in the folder that NBHUSH_TEST_NOTEBOOKS names, or else made-up ones
 // of many sizes.
-func corpus(t *testing.T) map[string][]byte {
+func notebooks(t *testing.T) map[string][]byte {
 	t.Helper()
 	all := map[string][]byte{}
 	dir := os.Getenv("NBHUSH_TEST_NOTEBOOKS")
@@ -46,9 +46,9 @@ func corpus(t *testing.T) map[string][]byte {
 func TestCorpus(t *testing.T) {
 	random := mathrand.New(mathrand.NewPCG(3, 4))
 	planted := map[string]int{}
-	notebooks := corpus(t)
-	for _, name := range slices.Sorted(maps.Keys(notebooks)) {
-		src := notebooks[name]
+	all := notebooks(t)
+	for _, name := range slices.Sorted(maps.Keys(all)) {
+		src := all[name]
 		f := finder{"A": rand.Text() + "\"\n\\é"}
 		res, err := Strip(t.Context(), src, f, Options{})
 		if err != nil || res.Changed() || !bytes.Equal(res.Out, src) {
@@ -64,7 +64,7 @@ func TestCorpus(t *testing.T) {
 			planted[kind]++
 		}
 	}
-	t.Logf("%d notebooks, values planted: %v", len(notebooks), planted)
+	t.Logf("%d notebooks, values planted: %v", len(all), planted)
 }
 
 // plant puts the value of A at a random place of a random text, or across two

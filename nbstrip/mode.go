@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"path"
 
+	"github.com/nbhush/nbhush/nbstrip/detect"
 	"github.com/nbhush/nbhush/nbstrip/notebook"
 )
 
@@ -44,6 +45,11 @@ type Options struct {
 	Rules []Rule
 	// Tags are those of cells, and come before Rules. Of several the one that takes out most counts.
 	Tags map[string]Mode
+	// Ignore is what Strip leaves in although it looks like a secret. StripFile
+	// reads it itself, see ReadIgnore.
+	Ignore *detect.Ignore
+	// Fingerprint asks for that of each finding, which takes some milliseconds each.
+	Fingerprint bool
 }
 
 // Rule says what to do with the secrets whose names match Pattern, as path.Match has it.

@@ -35,11 +35,11 @@ func (r *redaction) redact(hits []hit) Result {
 	for _, h := range hits {
 		switch t := r.nb.Text(h.text); {
 		case t.Binary:
-			r.drop(t, h.spans)
+			r.drop(t, h)
 		case t.Number:
-			r.quote(t, h.spans)
+			r.quote(t, h)
 		default:
-			r.edit(t, h.spans)
+			r.edit(t, h)
 		}
 	}
 	return r.result()
@@ -70,8 +70,8 @@ func (s *searcher) labels(hits []hit) (map[string]string, error) {
 }
 
 // edit makes the edits of a text that can be edited in part.
-func (r *redaction) edit(t notebook.Text, spans []match.Span) {
-	edits := r.editsOf(t, spans)
+func (r *redaction) edit(t notebook.Text, h hit) {
+	edits := r.editsOf(t, h)
 	if t.Name {
 		r.names.unique(r.src, t, edits)
 	}
@@ -79,24 +79,24 @@ func (r *redaction) edit(t notebook.Text, spans []match.Span) {
 }
 
 // quote makes a string with the placeholder of a number.
-func (r *redaction) quote(t notebook.Text, spans []match.Span) {
+func (r *redaction) quote(t notebook.Text, h hit) {
 	at := t.Range()
-	for _, span := range spans {
-		r.report(at.Start, span.Name, t)
+	for i := range h.spans {
+		r.report(at.Start, t, h, i)
 	}
-	r.edits = append(r.edits, notebook.Edit{Start: at.Start, End: at.End, New: []byte(`"` + string(escape(r.labels[spans[0].Name])) + `"`)})
+	r.edits = append(r.edits, notebook.Edit{Start: at.Start, End: at.End, New: []byte(`"` + string(escape(r.labels[h.spans[0].Name])) + `"`)})
 }
 
 // editsOf returns an edit for each JSON string that a span touches: the first
 // one gets the placeholder, the others lose their part of the value.
-func (r *redaction) editsOf(t notebook.Text, spans []match.Span) []notebook.Edit {
+func (r *redaction) editsOf(t notebook.Text, h hit) []notebook.Edit {
 	var edits []notebook.Edit
 	m := t.Map()
-	for _, span := range spans {
+	for n, span := range h.spans {
 		text := escape(r.labels[span.Name])
 		for i, at := range m.Ranges(span.Start, span.End) {
 			if i == 0 {
-				r.report(at.Start, span.Name, t)
+				r.report(at.Start, t, h, n)
 			}
 			if last := len(edits) - 1; last >= 0 && at.Start < edits[last].End {
 				at.Start = edits[last].End // both spans hold parts of one character
@@ -108,9 +108,14 @@ func (r *redaction) editsOf(t notebook.Text, spans []match.Span) []notebook.Edit
 	return edits
 }
 
-func (r *redaction) report(offset int, name string, t notebook.Text) {
-	r.found = append(r.found, located{offset, Finding{Name: name, Cell: t.Cell, Where: t.Part}})
-	r.mark(offset, name, t)
+// report notes span i of h, which is in t.
+func (r *redaction) report(offset int, t notebook.Text, h hit, i int) {
+	f := Finding{Name: h.spans[i].Name, Cell: t.Cell, Where: t.Part}
+	if h.prints != nil {
+		f.Fingerprint = h.prints[i]
+	}
+	r.found = append(r.found, located{offset, f})
+	r.mark(offset, f.Name, t)
 }
 
 // result makes all edits.

@@ -21,12 +21,15 @@ type Result struct {
 // Changed reports whether Out differs from the source.
 func (r Result) Changed() bool { return len(r.Findings) > 0 }
 
-// Finding is one place that held the value called Name, or a fragment of it.
+// Finding is one place that held the value called Name, or a fragment of it, or
+// what looks like a secret; the Name is then that of a rule with a few digits.
 type Finding struct {
 	Name  string        `json:"name"`
 	Cell  int           `json:"cell"` // index from 0, -1 outside of every cell
 	Where notebook.Part `json:"where"`
 	Line  int           `json:"line"` // of the source, from 1
+	// Fingerprint, for a detect.IgnoreFile, of what was found by its look. Options ask for it.
+	Fingerprint string `json:"fingerprint,omitempty"`
 }
 
 // Dropped is an entry of a MIME bundle, an output or a cell that was taken out

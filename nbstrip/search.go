@@ -18,15 +18,44 @@ const (
 	aloneSize = 1 << 17
 	// separator stands between two texts of a batch. It is no part of any
 	// UTF-8, so matches across it are rare; that there may be some is what again is for.
-	separator = 0xff
+	separator = "\xff"
 )
+
+// role is what a text is to its neighbours in a batch.
+type role uint8
+
+const (
+	single role = iota // nothing
+	name               // of a member
+	value              // of the member whose name is before it
+)
+
+// glue is what stands between two texts of a batch. Members of an object stand
+// together, as in the file: that a value belongs to "password" says what it is.
+var glue = [3][3]string{
+	single: {single: separator, name: separator + `"`},
+	name:   {single: `"` + separator, name: `": {"`, value: `": "`},
+	value:  {single: `"` + separator, name: `", "`},
+}
+
+// roleAfter returns the role of t behind a text of the role before.
+func roleAfter(before role, t notebook.Text) role {
+	switch {
+	case t.Name:
+		return name
+	case before == name && !t.Lines && !t.Binary:
+		return value
+	}
+	return single
+}
 
 var errFinder = errors.New("the finder returned spans that are not in the text")
 
 // hit is a text, by its index, and what was found in it.
 type hit struct {
-	text  int
-	spans []match.Span
+	text   int
+	spans  []match.Span
+	prints []string // of the spans, where they are asked for
 }
 
 // searcher searches texts while they are scanned.
@@ -58,10 +87,11 @@ type searcher struct {
 // limits are batchSize and aloneSize, which tests make smaller.
 type limits struct{ batch, alone int }
 
-// batch is texts with a separator after each.
+// batch is texts with glue between them.
 type batch struct {
 	buf     []byte
 	members []member
+	last    role
 }
 
 // member is a text of a batch: buf[start:end].
@@ -96,10 +126,12 @@ func (s *searcher) add(i int, t notebook.Text) {
 		s.filling.buf = slices.Grow(s.filling.buf, s.limits.batch)
 	}
 	b := s.filling
+	next := roleAfter(b.last, t)
+	b.buf = append(b.buf, glue[b.last][next]...)
 	start := len(b.buf)
 	b.buf = t.AppendTo(b.buf)
 	b.members = append(b.members, member{i, start, len(b.buf)})
-	b.buf = append(b.buf, separator)
+	b.last = next
 }
 
 // send gives j to the goroutine.
@@ -127,7 +159,7 @@ func (s *searcher) do(j job) {
 		s.assign(j.batch.members, res.Spans)
 	}
 	if b := j.batch; b != nil {
-		b.buf, b.members = b.buf[:0], b.members[:0]
+		b.buf, b.members, b.last = b.buf[:0], b.members[:0], single
 		s.spare <- b
 	}
 }
@@ -175,10 +207,10 @@ func (s *searcher) assign(members []member, spans []match.Span) {
 		case crossed:
 			s.again = append(s.again, m.text)
 		case len(own) > 0:
-			s.hits = append(s.hits, hit{m.text, own})
+			s.hits = append(s.hits, hit{text: m.text, spans: own})
 		}
 		for len(spans) > 0 && spans[0].End <= m.end+1 {
-			spans = spans[1:] // it ends in the separator
+			spans = spans[1:] // it ends in the glue
 		}
 	}
 }
@@ -190,7 +222,7 @@ func (s *searcher) alone(i int, t notebook.Text) {
 	}
 	var spans []match.Span
 	if spans, s.err = s.findText(t); len(spans) > 0 {
-		s.hits = append(s.hits, hit{i, spans})
+		s.hits = append(s.hits, hit{text: i, spans: spans})
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 
 	"github.com/nbhush/nbhush/agent/match"
 	"github.com/nbhush/nbhush/agent/savefile"
@@ -28,12 +29,13 @@ func Strip(ctx context.Context, src []byte, f match.Finder, o Options) (Result, 
 	var broken *notebook.NotNotebookError
 	switch {
 	case errors.As(err, &broken):
-		return checkText(ctx, src, f, broken)
+		return checkText(ctx, src, f, o, broken)
 	case err != nil:
 		return Result{}, err
 	case findErr != nil:
 		return Result{}, findErr
-	case len(hits) == 0:
+	}
+	if hits = o.except(nb, hits); len(hits) == 0 {
 		return Result{Out: src}, nil
 	}
 	labels, err := s.labels(hits)
@@ -52,6 +54,9 @@ func StripFile(ctx context.Context, path string, f match.Finder, o Options) (Res
 	src, was, err := read(path)
 	if err != nil {
 		return Result{}, err
+	}
+	if o.Ignore, err = ReadIgnore(filepath.Dir(path)); err != nil {
+		return Result{}, fmt.Errorf("strip %s: %w", path, err)
 	}
 	res, err := Strip(ctx, src, f, o)
 	if err != nil {

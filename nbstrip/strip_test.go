@@ -29,21 +29,28 @@ func note(source string) []byte {
 }
 
 // TestBatchesFindWhatTextsHold compares the search in batches and in pieces,
-// both tiny, with a search of each text on its own, for values that also hold the separator.
+// both tiny, with a search of each text on its own, for values that also hold what is between texts.
 func TestBatchesFindWhatTextsHold(t *testing.T) {
 	random := mathrand.New(mathrand.NewPCG(1, 2))
 	word := func(max int) string {
 		b := make([]byte, random.IntN(max+1))
 		for i := range b {
-			b[i] = "ab\xff"[random.IntN(3)]
+			b[i] = "aabb\xff\""[random.IntN(6)]
 		}
 		return string(b)
 	}
+	text := func() string {
+		return `"` + strings.NewReplacer(`"`, `\"`, "ab", `a\u0062`).Replace(word(20)) + `"`
+	}
 	for range 2000 {
-		f := finder{"A": "a" + word(3), "B": "\xff" + word(2), "C": "bb" + word(6)}
+		f := finder{"A": "a" + word(3), "B": "\xff" + word(2), "C": "bb" + word(6), "D": `": "` + word(2)}
 		var list []string
 		for range random.IntN(12) {
-			list = append(list, `"`+strings.ReplaceAll(word(20), "ab", `a\u0062`)+`"`)
+			if random.IntN(2) == 0 {
+				list = append(list, text())
+				continue
+			}
+			list = append(list, "{"+text()+": "+text()+", "+text()+": [null, "+text()+"], "+text()+": {"+text()+": 12345678}}")
 		}
 		src := []byte(`{"cells": [` + strings.Join(list, ", ") + `]}`)
 		nb, err := notebook.Scan(src)
@@ -53,7 +60,7 @@ func TestBatchesFindWhatTextsHold(t *testing.T) {
 		var want []hit
 		for i, text := range nb.Texts() {
 			if r, _ := f.Find(t.Context(), text.AppendTo(nil)); len(r.Spans) > 0 {
-				want = append(want, hit{i, r.Spans})
+				want = append(want, hit{text: i, spans: r.Spans})
 			}
 		}
 		s := newSearcher(t.Context(), f, len(src))

@@ -74,7 +74,8 @@ func TestImports(t *testing.T) {
 		"agent/store/vault": {"agent/secret", "agent/savefile", "agent/store"},
 		"kernelhook/redact": {"agent/match", "kernelhook/wire"},
 		"kernelhook/inject": {"agent/api", "agent/secret", "kernelhook/wire", "kernelhook/zsock"},
-		"nbstrip":           {"agent/match", "agent/savefile", "nbstrip/notebook"},
+		"nbstrip":           {"agent/match", "agent/savefile", "nbstrip/notebook", "nbstrip/detect"},
+		"nbstrip/detect":    {"agent/match"},
 	}
 	seen := map[string]bool{}
 	for _, p := range goList(t, "./...") {

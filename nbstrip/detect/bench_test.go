@@ -7,47 +7,62 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/nbhush/nbhush/nbstrip/detect/corpus"
+	"github.com/nbhush/nbhush/nbstrip/notebook"
 )
 
-// benchInputs is real notebooks where there are some, else the corpus.
-func benchInputs(b *testing.B) (all []input, size int64) {
+// benchTexts returns the texts of real notebooks where there are some, else of the corpus.
+func benchTexts(b *testing.B) (all [][]byte, size int64) {
+	b.Helper()
 	if dir := os.Getenv("NBHUSH_TEST_NOTEBOOKS"); dir != "" {
-		all = realInputs(b, dir)
+		files, err := filepath.Glob(filepath.Join(dir, "*.ipynb"))
+		if err != nil || len(files) == 0 {
+			b.Fatalf("no notebooks: %v", err)
+		}
+		for _, file := range files {
+			src, err := os.ReadFile(file)
+			if err != nil {
+				b.Fatal(err)
+			}
+			if _, err := notebook.Scan(src); err == nil {
+				all = append(all, texts(b, src)...)
+			}
+		}
 	} else {
 		for s := range corpus.Samples(1) {
-			all = append(all, inputs(b, s.Notebook)...)
+			all = append(all, texts(b, s.Notebook)...)
 		}
 	}
-	for _, in := range all {
-		size += int64(len(in.text))
+	for _, text := range all {
+		size += int64(len(text))
 	}
 	return all, size
 }
 
 func BenchmarkFind(b *testing.B) {
-	all, size := benchInputs(b)
+	all, size := benchTexts(b)
 	d := New(nil)
 	b.SetBytes(size)
 	b.ReportAllocs()
 	for b.Loop() {
-		for _, in := range all {
-			if _, err := d.FindIn(context.Background(), in.kind, in.text); err != nil {
+		for _, text := range all {
+			if _, err := d.Find(context.Background(), text); err != nil {
 				b.Fatal(err)
 			}
 		}
 	}
 }
 
-// BenchmarkBatch is the same in texts of 1 MiB of any kind, as the agent gets them.
+// BenchmarkBatch is the same in texts of 1 MiB, as the agent gets them.
 func BenchmarkBatch(b *testing.B) {
-	all, size := benchInputs(b)
+	all, size := benchTexts(b)
 	var joined []byte
-	for _, in := range all {
-		joined = append(append(joined, in.text...), 0xff)
+	for _, text := range all {
+		joined = append(append(joined, text...), separator)
 	}
 	d := New(nil)
 	b.SetBytes(size)
@@ -75,7 +90,7 @@ func BenchmarkImages(b *testing.B) {
 	d := New(nil)
 	b.SetBytes(int64(page.Len()))
 	for b.Loop() {
-		if _, err := d.FindIn(context.Background(), HTML, page.Bytes()); err != nil {
+		if _, err := d.Find(context.Background(), page.Bytes()); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -14,20 +14,6 @@ import (
 	"github.com/nbhush/nbhush/agent/match"
 )
 
-// Kind is what a text is. It helps, but every text is searched for everything.
-type Kind uint8
-
-// The kinds.
-const (
-	Plain     Kind = iota // anything
-	Source                // of a cell
-	Stream                // what a cell printed
-	Traceback             // with terminal colours
-	HTML
-	JSON     // of an output, as it stands in the file
-	Metadata // JSON of a cell's or the notebook's metadata, as it stands in the file
-)
-
 // Detector finds secrets by their look. It implements match.Finder. The zero
 // Detector works; its rules are read when the first text comes. It is safe for
 // concurrent use.
@@ -59,7 +45,7 @@ func (d *Detector) load() error {
 	return d.err
 }
 
-// Find implements match.Finder for a text of any kind. The Name of a span is
+// Find implements match.Finder. The Name of a span is
 // the rule's, in capitals, and four digits.
 //
 // A byte 0xFF ends a text: what follows is another one.
@@ -68,11 +54,6 @@ func (d *Detector) load() error {
 // over lines, only a private key's block is waited for by Tail, and no more
 // than maxTail bytes.
 func (d *Detector) Find(ctx context.Context, text []byte) (match.Result, error) {
-	return d.FindIn(ctx, Plain, text)
-}
-
-// FindIn is Find for a text of a known kind.
-func (d *Detector) FindIn(ctx context.Context, kind Kind, text []byte) (match.Result, error) {
 	if err := ctx.Err(); err != nil {
 		return match.Result{}, err
 	}
@@ -88,7 +69,7 @@ func (d *Detector) FindIn(ctx context.Context, kind Kind, text []byte) (match.Re
 		if n < 0 {
 			n = len(rest)
 		}
-		s := scan{ctx: ctx, set: d.rules, text: rest[:n], kind: kind, out: &c, up: moved(at)}
+		s := scan{ctx: ctx, set: d.rules, text: rest[:n], out: &c, up: moved(at)}
 		s.all()
 		at += n + 1
 		rest = rest[min(n+1, len(rest)):]

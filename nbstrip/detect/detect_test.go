@@ -45,6 +45,21 @@ func checkResult(t testing.TB, text []byte, res match.Result) {
 	}
 }
 
+// texts returns the decoded texts of a notebook.
+func texts(t testing.TB, src []byte) (all [][]byte) {
+	t.Helper()
+	nb, err := notebook.Scan(src)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, text := range nb.Texts() {
+		if !text.Binary {
+			all = append(all, text.AppendTo(nil))
+		}
+	}
+	return all
+}
+
 func hexValue(r *rand.Rand, n int) string { return chars(r, n, "0123456789abcdef") }
 
 func seeded() *rand.Rand { return rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64())) }
@@ -95,14 +110,14 @@ func TestIdempotent(t *testing.T) {
 		if n++; n%5 != 0 {
 			continue
 		}
-		for _, in := range inputs(t, s.Notebook) {
-			res, err := d.FindIn(context.Background(), in.kind, in.text)
+		for _, text := range texts(t, s.Notebook) {
+			res, err := d.Find(context.Background(), text)
 			if err != nil {
 				t.Fatal(err)
 			}
-			checkResult(t, in.text, res)
-			clean := match.Replace(nil, in.text, res.Spans)
-			again, err := d.FindIn(context.Background(), in.kind, clean)
+			checkResult(t, text, res)
+			clean := match.Replace(nil, text, res.Spans)
+			again, err := d.Find(context.Background(), clean)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -122,15 +137,15 @@ func TestTexts(t *testing.T) {
 		if s.Place != "assign" && s.Place != "print-label" && s.Place != "frame-html" {
 			continue
 		}
-		for _, in := range inputs(t, s.Notebook) {
-			res, err := d.FindIn(context.Background(), Plain, in.text)
+		for _, text := range texts(t, s.Notebook) {
+			res, err := d.Find(context.Background(), text)
 			if err != nil {
 				t.Fatal(err)
 			}
 			for _, span := range res.Spans {
 				want = append(want, match.Span{Start: span.Start + len(all), End: span.End + len(all), Name: span.Name})
 			}
-			all = append(append(all, in.text...), separator)
+			all = append(append(all, text...), separator)
 		}
 	}
 	res, err := d.Find(context.Background(), all)
@@ -252,7 +267,7 @@ func TestAutomaton(t *testing.T) {
 	}
 }
 
-// FuzzFind holds what match.Finder promises for any text of any kind, and that
+// FuzzFind holds what match.Finder promises for any text, and that
 // views lead back into the text.
 func FuzzFind(f *testing.F) {
 	n := 0
@@ -260,19 +275,17 @@ func FuzzFind(f *testing.F) {
 		if n++; n%97 != 0 {
 			continue
 		}
-		if nb, err := notebook.Scan(s.Notebook); err == nil {
-			for _, text := range nb.Texts() {
-				if text.Part != notebook.InOther {
-					f.Add(uint8(0), text.AppendTo(nil))
-				}
+		for _, text := range texts(f, s.Notebook) {
+			if len(text) > 20 {
+				f.Add(text)
 			}
 		}
-		f.Add(uint8(Metadata), s.Notebook)
+		f.Add(s.Notebook)
 	}
 	d := New(nil)
-	f.Fuzz(func(t *testing.T, kind uint8, text []byte) {
+	f.Fuzz(func(t *testing.T, text []byte) {
 		before := bytes.Clone(text)
-		res, err := d.FindIn(context.Background(), Kind(kind%7), text)
+		res, err := d.Find(context.Background(), text)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -467,7 +467,7 @@ func (v *values) passwordLike(b []byte, how how) bool {
 		if bytes.IndexAny(b, "(){}[]<>|\"'`") >= 0 || bytes.HasPrefix(b, []byte("$")) {
 			return false
 		}
-		return letters && len(b) >= 6 && s.digit > 0 && !isCode(b) && (v.kind != Source || s.classes() >= 3 || s.digit >= 2)
+		return letters && len(b) >= 6 && s.digit > 0 && !isCode(b)
 	}
 	return letters && len(b) >= 8 && s.digit > 0 && s.classes() >= 3 && !isCode(b)
 }

@@ -20,7 +20,6 @@ type scan struct {
 	ctx   context.Context
 	set   *ruleSet
 	text  []byte
-	kind  Kind
 	depth int
 	out   *collector
 	up    func(start, end int) (int, int) // to the text that Find was given

@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"html"
+	"regexp"
 	"slices"
 	"sort"
 	"unicode/utf8"
@@ -65,30 +66,30 @@ func (m *mapped) atomOf(i int) atom {
 }
 
 // into searches a view of the text; back leads from it to the text.
-func (s *scan) into(view []byte, kind Kind, back func(start, end int) (int, int)) {
+func (s *scan) into(view []byte, back func(start, end int) (int, int)) {
 	if s.depth >= maxDepth || len(view) == 0 {
 		return
 	}
 	up := func(start, end int) (int, int) { return s.up(back(start, end)) }
-	child := scan{ctx: s.ctx, set: s.set, text: view, kind: kind, depth: s.depth + 1, out: s.out, up: up}
+	child := scan{ctx: s.ctx, set: s.set, text: view, depth: s.depth + 1, out: s.out, up: up}
 	child.all()
 }
 
 // views searches the views of text[from:to].
 func (s *scan) views(from, to int) {
 	text := s.text[from:to]
-	back := func(m *mapped) func(int, int) (int, int) { return m.span }
-	if s.kind != Source && s.depth < maxDepth && looksHTML(text, s.kind) {
+	if s.depth < maxDepth && looksHTML(text) {
 		if m := withoutTags(s.text, from, to); m != nil {
-			s.into(m.text, Plain, back(m))
+			s.into(m.text, m.span)
 		}
 	}
 	if hasEscapes(text) {
 		m := withoutEscapes(s.text, from, to)
-		s.into(m.text, s.kind, back(m))
+		s.into(m.text, m.span)
 	}
 	s.joins(from, to)
 	s.lists(from, to)
+	s.sums(from, to)
 	s.blobs(from, to)
 	s.percents(from, to)
 }
@@ -106,7 +107,7 @@ func (s *scan) withoutColours() {
 		at += i + escapeLen(text[at+i:])
 	}
 	m.copy(text, at, len(text))
-	s.into(m.text, s.kind, m.span)
+	s.into(m.text, m.span)
 }
 
 // escapeLen is the length of the control sequence that b begins with (ECMA-48, 5.4).
@@ -137,8 +138,8 @@ func escapeLen(b []byte) int {
 	return 2
 }
 
-func looksHTML(text []byte, kind Kind) bool {
-	return kind == HTML || bytes.Contains(text, []byte("</")) || bytes.Contains(text, []byte("&quot;")) || bytes.Contains(text, []byte("&#39;")) || bytes.Contains(text, []byte("&amp;"))
+func looksHTML(text []byte) bool {
+	return bytes.Contains(text, []byte("</")) || bytes.Contains(text, []byte("&quot;")) || bytes.Contains(text, []byte("&#39;")) || bytes.Contains(text, []byte("&amp;"))
 }
 
 // tagText is what stands for a tag in the view; nothing for others.
@@ -337,7 +338,7 @@ func (s *scan) joins(from, to int) {
 			end = next
 		}
 		m.copy(s.text, end.end, at)
-		s.into(m.text, s.kind, m.span)
+		s.into(m.text, m.span)
 		at = max(at, end.end)
 	}
 }
@@ -377,8 +378,78 @@ func (s *scan) lists(from, to int) {
 		}
 		if pieces > 1 {
 			m.put(`"`, at, 1)
-			s.into(m.text, s.kind, m.span)
+			s.into(m.text, m.span)
 		}
+	}
+}
+
+var sum = regexp.MustCompile(`^[ \t]*([A-Za-z_][\w.\[\]"']*[ \t]*=[ \t]*)([A-Za-z_]\w*(?:[ \t]*\+[ \t]*[A-Za-z_]\w*)+)[ \t;]*\r?$`)
+
+// sums searches name = a + b as if the strings that a and b are stood there.
+func (s *scan) sums(from, to int) {
+	for at := from; at < to; {
+		i := bytes.IndexByte(s.text[at:to], '+')
+		if i < 0 {
+			return
+		}
+		at += i + 1
+		if at >= to || at < 3 || !isBlank(s.text[at]) && !isWord[s.text[at]] || !isBlank(s.text[at-2]) && !isWord[s.text[at-2]] {
+			continue
+		}
+		lo, eol := lineOf(s.text, at, at)
+		line := s.text[lo:eol]
+		m := sum.FindSubmatchIndex(line)
+		if m == nil {
+			continue
+		}
+		at = eol
+		s.sum(from, lo, lo+m[2], lo+m[3], bytes.Split(line[m[4]:m[5]], []byte("+")))
+	}
+}
+
+// sum searches text[start:end], which ends in =, with the strings of names
+// behind it. Those may be anywhere, so each piece of a secret is a finding.
+func (s *scan) sum(from, lo, start, end int, names [][]byte) {
+	m := &mapped{}
+	m.copy(s.text, start, end)
+	m.put(`"`, end, 1)
+	pieces := len(m.atoms)
+	for _, name := range names {
+		a, b, ok := s.literal(max(from, lo-maxSite), lo, bytes.TrimSpace(name))
+		if !ok {
+			return
+		}
+		m.copy(s.text, a, b)
+	}
+	last := len(m.atoms)
+	m.put(`"`, end, 1)
+	found := collector{text: m.text}
+	child := scan{ctx: s.ctx, set: s.set, text: m.text, depth: maxDepth, out: &found, up: moved(0)}
+	child.all()
+	for _, f := range found.settle() {
+		for i := pieces; i < last; i++ {
+			piece := m.atoms[i]
+			if a, b := max(f.start, piece.at), min(f.end, m.atoms[i+1].at); a < b {
+				start, end := s.up(piece.src+a-piece.at, piece.src+b-piece.at)
+				s.out.found = append(s.out.found, finding{start, end, f.rule, f.rank})
+			}
+		}
+	}
+}
+
+// literal returns the string that was last assigned to name in text[from:to].
+func (s *scan) literal(from, to int, name []byte) (start, end int, ok bool) {
+	for {
+		i := bytes.LastIndex(s.text[from:to], name)
+		if i < 0 {
+			return 0, 0, false
+		}
+		to = from + i
+		p := skipBlanks(s.text, to+len(name))
+		if to > from && s.text[to-1] > ' ' || p >= len(s.text) || s.text[p] != '=' {
+			continue
+		}
+		return quotedAt(s.text, skipBlanks(s.text, p+1))
 	}
 }
 
@@ -463,11 +534,11 @@ func (s *scan) blob(start, end int) {
 		return
 	}
 	if b, ok := decodeHex(run); ok {
-		s.into(b, Plain, func(from, to int) (int, int) { return start + 2*from, start + 2*to })
+		s.into(b, func(from, to int) (int, int) { return start + 2*from, start + 2*to })
 		return
 	}
 	if b, ok := decodeBase64(run); ok {
-		s.into(b, Plain, func(from, to int) (int, int) { return start + 8*from/6, start + min(len(run), (8*to+5)/6) })
+		s.into(b, func(from, to int) (int, int) { return start + 8*from/6, start + min(len(run), (8*to+5)/6) })
 	}
 }
 
@@ -535,7 +606,7 @@ func (s *scan) percents(from, to int) {
 			end++
 		}
 		m := withoutPercents(text, start, end)
-		s.into(m.text, Plain, m.span)
+		s.into(m.text, m.span)
 		at = end
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"path/filepath"
 
 	"github.com/nbhush/nbhush/agent/match"
 	"github.com/nbhush/nbhush/nbstrip"
@@ -117,11 +118,16 @@ func (f *Filter) clean(ctx context.Context, path string, src []byte) ([]byte, er
 	return nil, &RefusedError{Path: path, Err: err}
 }
 
+// strip strips src. Git runs a filter at the top of the work tree, so that path leads to the file.
 func (f *Filter) strip(ctx context.Context, path string, src []byte) ([]byte, error) {
 	if f.Strip != nil {
 		return f.Strip(ctx, path, src)
 	}
-	res, err := nbstrip.Strip(ctx, src, f.Finder, nbstrip.Options{})
+	ignore, err := nbstrip.ReadIgnore(filepath.Dir(path))
+	if err != nil {
+		return nil, err
+	}
+	res, err := nbstrip.Strip(ctx, src, f.Finder, nbstrip.Options{Ignore: ignore})
 	return res.Out, err
 }
 

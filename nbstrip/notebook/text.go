@@ -74,6 +74,7 @@ type Text struct {
 	Cell   int  // index of the cell, -1 outside of every cell
 	Name   bool // it is the name of an object's member
 	Number bool // it is a whole number of eight digits or more, which only a string can replace
+	Lines  bool // it is what nbformat calls a multi-line string: a source, an output's text
 	Binary bool // it is base64 of an image or the like, which cannot be edited in part
 
 	src     []byte
@@ -104,7 +105,8 @@ func (n *Notebook) Text(i int) Text {
 		last = int(n.texts[i+1].first)
 	}
 	return Text{
-		Part: parts[t.part], Cell: int(t.cell), Name: t.kind == key, Number: t.kind == number, Binary: t.kind == base64,
+		Part: parts[t.part], Cell: int(t.cell), Name: t.kind == key, Number: t.kind == number,
+		Lines: t.kind == joined, Binary: t.kind == base64,
 		src: n.src, strings: n.strings[t.first:last],
 	}
 }

@@ -15,6 +15,11 @@ type Sample struct {
 	// Want is the text that is secret, as it stands in the decoded text of the
 	// place: without the escapes of JSON but for metadata and JSON outputs.
 	Want string
+	Also string // another piece of it that stands elsewhere in the same text
+	// Secret is the value as its owner would store it. Want is all of it or a
+	// part, such as the password of a URL, or an encoded form.
+	Secret string
+	Apart  bool // a program puts Secret together from pieces
 }
 
 // Samples yields one notebook for each kind in each place. The values depend on seed.
@@ -48,7 +53,7 @@ func sample(r *rand.Rand, k Kind, p Place) Sample {
 			c.want = py(s.core)
 		}
 	}
-	return Sample{Kind: k.Name, Place: p.Name, Notebook: c.notebookJSON(r), Want: c.want}
+	return Sample{Kind: k.Name, Place: p.Name, Notebook: c.notebookJSON(r), Want: c.want, Also: c.also, Secret: s.value, Apart: c.apart}
 }
 
 // short is the name that a client's parameter would have.

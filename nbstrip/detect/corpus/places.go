@@ -35,6 +35,8 @@ type cell struct {
 	outputs  []any
 	notebook map[string]any // members of the notebook's metadata
 	split    bool           // the source is cut at any place, not only at its line ends
+	apart    bool           // the value is in pieces
+	also     string         // the same for the rest of the core
 	want     string         // what stands in the decoded text and must be covered; empty for the core
 }
 
@@ -552,7 +554,7 @@ func Places() []Place {
 		}},
 		{"variables-joined", func(r *rand.Rand, s *secret) cell {
 			a, b := cut(r, py(s.value))
-			return src("part_a = '%s'\npart_b = '%s'\n%s = part_a + part_b", a, b, s.name).wantsJoined(s, a, b, "'\npart_b = '")
+			return src("part_a = '%s'\npart_b = '%s'\n%s = part_a + part_b", a, b, s.name).wantsPieces(s, a, b)
 		}},
 
 		// Metadata.
@@ -587,6 +589,7 @@ func (c cell) wants(text string) cell {
 
 // wantsJoined sets it for a value that is written in two pieces.
 func (c cell) wantsJoined(s *secret, a, b, between string) cell {
+	c.apart = true
 	all, at := a+b, strings.Index(a+b, py(s.core))
 	end := at + len(py(s.core))
 	switch {
@@ -596,8 +599,22 @@ func (c cell) wantsJoined(s *secret, a, b, between string) cell {
 	return c.wants(a[at:] + between + b[:end-len(a)])
 }
 
+// wantsPieces sets it for a value whose two pieces are apart.
+func (c cell) wantsPieces(s *secret, a, b string) cell {
+	c.apart = true
+	at := strings.Index(a+b, py(s.core))
+	end := at + len(py(s.core))
+	c.want = a[min(at, len(a)):min(end, len(a))]
+	c.also = b[max(at-len(a), 0):max(end-len(a), 0)]
+	if c.want == "" {
+		c.want, c.also = c.also, ""
+	}
+	return c
+}
+
 // wantsList sets it for a value that is written in pieces of eight.
 func (c cell) wantsList(s *secret) cell {
+	c.apart = true
 	var b strings.Builder
 	for i := s.start; i < s.end; i++ {
 		if i > s.start && i%8 == 0 {
