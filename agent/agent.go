@@ -10,6 +10,7 @@ import (
 
 	"github.com/nbhush/nbhush/agent/api"
 	"github.com/nbhush/nbhush/agent/audit"
+	"github.com/nbhush/nbhush/agent/match"
 	"github.com/nbhush/nbhush/agent/policy"
 	"github.com/nbhush/nbhush/agent/secret"
 	"github.com/nbhush/nbhush/agent/socket"
@@ -26,6 +27,7 @@ type agent struct {
 	audit     auditor
 	log       *slog.Logger
 	values    *values
+	search    match.Finder // values, and what looks like a secret
 	kernels   *kernels
 	streams   streams
 	projects  projects
@@ -49,6 +51,7 @@ type parts struct {
 	log       *slog.Logger
 	ghosts    string // the file of registered hooks
 	stop      func()
+	looks     match.Finder // may be nil
 }
 
 func newAgent(p parts) *agent {
@@ -62,6 +65,10 @@ func newAgent(p parts) *agent {
 	a.projects = projects{approvals: p.approvals, file: p.allowed}
 	a.values = newValues(p.store, a.names, a.kernels.any, p.log)
 	a.values.changed = a.epoch.next
+	a.search = a.values
+	if p.looks != nil {
+		a.search = match.Join(a.values, p.looks)
+	}
 	return a
 }
 

@@ -40,6 +40,7 @@ type commands interface {
 // frames are the requests of a stream.
 type frames interface {
 	match.Finder
+	Search(context.Context, []byte) (match.Result, error)
 	RegisterKernel(context.Context, api.Kernel) (api.Grant, error)
 	Value(context.Context, secret.Name) (secret.Value, error)
 	Names(context.Context) ([]secret.Name, error)
@@ -168,6 +169,30 @@ func TestFindKnowsWhatWasSet(t *testing.T) {
 		if r, err := s.Find(ctx, []byte(value)); err != nil || len(r.Spans) != 0 {
 			t.Errorf("after delete: %v, %v", r.Spans, err)
 		}
+	})
+}
+
+// Search finds looks beside known values; Find, which a hook asks on every
+// output, does not.
+func TestSearch(t *testing.T) {
+	onBoth(t, func(t *testing.T, e env) {
+		ctx := t.Context()
+		value := e.set(t, "CANARY")
+		s, end := e.stream()
+		defer end()
+		text := []byte("a look and " + value)
+		known := match.Span{Start: 11, End: len(text), Name: "CANARY"}
+		if r, err := s.Find(ctx, text); err != nil || cmp.Diff(r.Spans, []match.Span{known}) != "" {
+			t.Errorf("find: %v, %v", r.Spans, err)
+		}
+		if r, err := s.Search(ctx, text); err != nil || cmp.Diff(r.Spans, []match.Span{{Start: 2, End: 6, Name: "LOOK-1234"}, known}) != "" {
+			t.Errorf("search: %v, %v", r.Spans, err)
+		}
+		if _, err := e.Lock(ctx); err != nil {
+			t.Fatal(err)
+		}
+		_, err := s.Search(ctx, text)
+		wantCode(t, "search while locked", err, api.CodeLocked)
 	})
 }
 

@@ -19,6 +19,7 @@ import (
 	"github.com/nbhush/nbhush/agent/audit"
 	"github.com/nbhush/nbhush/agent/client"
 	"github.com/nbhush/nbhush/agent/home"
+	"github.com/nbhush/nbhush/agent/match"
 	"github.com/nbhush/nbhush/agent/policy"
 	"github.com/nbhush/nbhush/agent/secret"
 	"github.com/nbhush/nbhush/agent/socket"
@@ -224,6 +225,16 @@ func (f *faulty) Get(name secret.Name) (secret.Value, error) {
 	return f.Store.Get(name)
 }
 
+// lookFinder finds the word look.
+type lookFinder struct{}
+
+func (lookFinder) Find(_ context.Context, text []byte) (r match.Result, err error) {
+	if i := bytes.Index(text, []byte("look")); i >= 0 {
+		r.Spans = []match.Span{{Start: i, End: i + len("look"), Name: "LOOK-1234"}}
+	}
+	return r, nil
+}
+
 func newWorld(t testing.TB) *world {
 	t.Helper()
 	h := tempHome(t)
@@ -235,7 +246,7 @@ func newWorld(t testing.TB) *world {
 	w.agent = newAgent(parts{
 		version: "test", store: w.store, index: store.NewIndex(h.Index()),
 		approvals: policy.NewApprovals(h.Allowed()), allowed: h.Allowed(), audit: journal, log: slog.New(slog.NewTextHandler(t.Output(), nil)),
-		ghosts: filepath.Join(h.Run, "kernels.json"), stop: func() { close(w.stopped) },
+		ghosts: filepath.Join(h.Run, "kernels.json"), stop: func() { close(w.stopped) }, looks: lookFinder{},
 	})
 	if err := w.epoch.open(filepath.Join(h.Run, api.EpochFile), w.log); err != nil {
 		t.Fatal(err)

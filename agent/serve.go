@@ -19,6 +19,7 @@ import (
 	"github.com/nbhush/nbhush/agent/api"
 	"github.com/nbhush/nbhush/agent/audit"
 	"github.com/nbhush/nbhush/agent/home"
+	"github.com/nbhush/nbhush/agent/match"
 	"github.com/nbhush/nbhush/agent/policy"
 	"github.com/nbhush/nbhush/agent/socket"
 	"github.com/nbhush/nbhush/agent/store"
@@ -32,9 +33,10 @@ var ErrRunning = errors.New("an agent runs already")
 // Options say what Serve serves. Only Home is needed.
 type Options struct {
 	Home    home.Home
-	Version string      // of the program, for Status
-	Store   store.Store // nil: the one that the settings name
-	Log     io.Writer   // nil: the file Home.AgentLog, which is capped
+	Version string       // of the program, for Status
+	Store   store.Store  // nil: the one that the settings name
+	Log     io.Writer    // nil: the file Home.AgentLog, which is capped
+	Looks   match.Finder // of what looks like a secret, for who searches notebooks; nil: known values only
 }
 
 const (
@@ -130,7 +132,7 @@ func serveLocked(ctx context.Context, o Options, logger *slog.Logger) error {
 		version: o.Version, store: o.Store, index: store.NewIndex(o.Home.Index()),
 		approvals: policy.NewApprovals(o.Home.Allowed()), allowed: o.Home.Allowed(),
 		audit: journal, log: logger,
-		ghosts: filepath.Join(o.Home.Run, "kernels.json"), stop: cancel,
+		ghosts: filepath.Join(o.Home.Run, "kernels.json"), stop: cancel, looks: o.Looks,
 	})
 	defer a.close()
 	if err := a.epoch.open(filepath.Join(o.Home.Run, api.EpochFile), logger); err != nil {

@@ -361,6 +361,11 @@ func (s *session) Find(ctx context.Context, text []byte) (match.Result, error) {
 	return s.agent.values.Find(ctx, text)
 }
 
+// Search is Find that also finds what looks like a secret.
+func (s *session) Search(ctx context.Context, text []byte) (match.Result, error) {
+	return s.agent.search.Find(ctx, text)
+}
+
 // Value returns one value.
 func (s *session) Value(ctx context.Context, name secret.Name) (secret.Value, error) {
 	values, err := s.Get(ctx, []secret.Name{name}, "")

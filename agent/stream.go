@@ -185,8 +185,12 @@ func ended(err error) error {
 // frame appends the reply to one request to out. An error ends the stream.
 func (s *session) frame(ctx context.Context, out []byte, op api.Op, payload []byte) ([]byte, error) {
 	switch op {
-	case api.OpFind:
-		r, err := s.Find(ctx, payload)
+	case api.OpFind, api.OpSearch:
+		find := s.Find
+		if op == api.OpSearch {
+			find = s.Search
+		}
+		r, err := find(ctx, payload)
 		if err != nil {
 			return appendError(out, err), nil
 		}

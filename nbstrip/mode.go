@@ -45,8 +45,8 @@ type Options struct {
 	Rules []Rule
 	// Tags are those of cells, and come before Rules. Of several the one that takes out most counts.
 	Tags map[string]Mode
-	// Ignore is what Strip leaves in although it looks like a secret. StripFile
-	// reads it itself, see ReadIgnore.
+	// Ignore is what Strip leaves in although it looks like a secret. Without
+	// one StripFile reads it itself, see ReadIgnore.
 	Ignore *detect.Ignore
 	// Fingerprint asks for that of each finding, which takes some milliseconds each.
 	Fingerprint bool

@@ -55,8 +55,10 @@ func StripFile(ctx context.Context, path string, f match.Finder, o Options) (Res
 	if err != nil {
 		return Result{}, err
 	}
-	if o.Ignore, err = ReadIgnore(filepath.Dir(path)); err != nil {
-		return Result{}, fmt.Errorf("strip %s: %w", path, err)
+	if o.Ignore == nil {
+		if o.Ignore, err = ReadIgnore(filepath.Dir(path)); err != nil {
+			return Result{}, fmt.Errorf("strip %s: %w", path, err)
+		}
 	}
 	res, err := Strip(ctx, src, f, o)
 	if err != nil {

@@ -53,19 +53,28 @@ func (c *Client) Stream(ctx context.Context) (*Stream, error) {
 	return s, nil
 }
 
-// Find is match.Finder. A text of any length is searched.
+// Find is match.Finder for known values. A text of any length is searched.
 func (s *Stream) Find(ctx context.Context, text []byte) (match.Result, error) {
+	return s.find(ctx, api.OpFind, text)
+}
+
+// Search is Find that also finds what looks like a secret.
+func (s *Stream) Search(ctx context.Context, text []byte) (match.Result, error) {
+	return s.find(ctx, api.OpSearch, text)
+}
+
+func (s *Stream) find(ctx context.Context, op api.Op, text []byte) (match.Result, error) {
 	if len(text) <= maxText {
-		r, err := s.findPart(ctx, text)
+		r, err := s.findPart(ctx, op, text)
 		if err == nil || !tooMuch(err) {
 			return r, err
 		}
 	}
-	return findParts(text, maxText, func(part []byte) (match.Result, error) { return s.findPart(ctx, part) })
+	return findParts(text, maxText, func(part []byte) (match.Result, error) { return s.findPart(ctx, op, part) })
 }
 
-func (s *Stream) findPart(ctx context.Context, text []byte) (match.Result, error) {
-	b, err := s.exchange(ctx, api.OpFind, text)
+func (s *Stream) findPart(ctx context.Context, op api.Op, text []byte) (match.Result, error) {
+	b, err := s.exchange(ctx, op, text)
 	if err != nil {
 		return match.Result{}, err
 	}

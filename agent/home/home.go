@@ -106,5 +106,8 @@ func (h Home) Index() string { return filepath.Join(h.Data, "index.json") }
 // Allowed is the path of the list of approved nbhush.toml files.
 func (h Home) Allowed() string { return filepath.Join(h.Data, "allowed.json") }
 
+// LooksKey is the path of the key under which findings get their digits.
+func (h Home) LooksKey() string { return filepath.Join(h.Data, "looks.key") }
+
 // Jupyter is the folder that goes on Jupyter's sys.path.
 func (h Home) Jupyter() string { return filepath.Join(h.Data, "jupyter") }

@@ -64,7 +64,11 @@ func newAgentServeCmd(a *app) *cobra.Command {
 		Use: "serve", Short: "be the agent, in the foreground", Hidden: true,
 		Args: argRange(0, 0, "no arguments"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			err := agent.Serve(cmd.Context(), agent.Options{Home: a.home, Version: version})
+			looks, err := a.looks()
+			if err != nil {
+				return err
+			}
+			err = agent.Serve(cmd.Context(), agent.Options{Home: a.home, Version: version, Looks: looks})
 			if errors.Is(err, agent.ErrRunning) {
 				return nil
 			}

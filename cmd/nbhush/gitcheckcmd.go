@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os/exec"
+	"path/filepath"
 	"strings"
 
 	"github.com/nbhush/nbhush/nbstrip"
@@ -28,7 +29,11 @@ func runGitCheck(ctx context.Context, a *app, o gitOptions) error {
 		if err != nil {
 			return err
 		}
-		res, err := nbstrip.Strip(ctx, src, finder, nbstrip.Options{})
+		ignore, err := nbstrip.ReadIgnore(filepath.Dir(filepath.FromSlash(name)))
+		if err != nil {
+			return err
+		}
+		res, err := nbstrip.Strip(ctx, src, finder, nbstrip.Options{Ignore: ignore, Fingerprint: true})
 		var unsafe *nbstrip.UnsafeError
 		if err != nil && !errors.As(err, &unsafe) {
 			return &fileError{name, err} // nothing else can be checked either

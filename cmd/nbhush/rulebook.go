@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 
 	"github.com/nbhush/nbhush/agent/policy"
+	"github.com/nbhush/nbhush/nbstrip"
 	"github.com/nbhush/nbhush/nbstrip/rules"
 )
 
@@ -50,6 +51,12 @@ func (b *ruleBook) of(path string) (r rules.Rules, name string, err error) {
 }
 
 func (b *ruleBook) load(dir string) (p project) {
+	defer func() {
+		var err error
+		if p.rules.OnSecret.Ignore, err = nbstrip.ReadIgnore(existing(dir)); p.err == nil {
+			p.err = err
+		}
+	}()
 	file, err := policy.Find(existing(dir))
 	if err != nil || file == "" {
 		p.err = err

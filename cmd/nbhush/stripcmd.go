@@ -29,9 +29,14 @@ type stripOptions struct {
 func (o *stripOptions) of(file string) (nbstrip.Options, error) {
 	if o.onSecret != "" {
 		mode, err := nbstrip.ParseMode(o.onSecret)
-		return nbstrip.Options{Mode: mode}, err
+		if err != nil {
+			return nbstrip.Options{}, err
+		}
+		ignore, err := nbstrip.ReadIgnore(filepath.Dir(file))
+		return nbstrip.Options{Mode: mode, Ignore: ignore, Fingerprint: true}, err
 	}
 	r, _, err := o.book.of(file)
+	r.OnSecret.Fingerprint = true
 	return r.OnSecret, err
 }
 
@@ -43,6 +48,11 @@ func newStripCmd(a *app) *cobra.Command {
 		Long: `Puts [nbhush:NAME] in the place of each secret's value and leaves every other byte as
 it is. A file in which nothing is found is not written. - reads standard input and
 writes the stripped notebook to standard output.
+
+What nobody stored but looks like a secret goes too, as [nbhush:RULE-1234]. If it is none,
+leave it in with # nbhush: ignore on its line, with the tag nbhush-ignore on its cell, or
+with the fingerprint that strip prints in .nbhushignore, in the notebook's folder or above.
+None of these keeps the value of a stored secret.
 
 With --on-secret=drop-output an output that holds a value goes whole, with drop-cell the
 cell; where there is none, the value is replaced. A project's nbhush.toml may say so, too,
@@ -213,11 +223,15 @@ func stripStdin(ctx context.Context, a *app, o *stripOptions, f match.Finder) er
 func printStripped(line func(string, ...any), s stripped) {
 	file := printable(s.File)
 	for _, f := range s.Findings {
+		print := ""
+		if f.Fingerprint != "" {
+			print = " (" + f.Fingerprint + ")"
+		}
 		if f.Cell < 0 {
-			line("%s:%d: %s, in the notebook's %s", file, f.Line, f.Name, f.Where)
+			line("%s:%d: %s, in the notebook's %s%s", file, f.Line, f.Name, f.Where, print)
 			continue
 		}
-		line("%s:%d: %s, in the %s of cell %d", file, f.Line, f.Name, f.Where, f.Cell+1)
+		line("%s:%d: %s, in the %s of cell %d%s", file, f.Line, f.Name, f.Where, f.Cell+1, print)
 	}
 	for _, d := range s.Dropped {
 		if d.Mime == "cell" {
@@ -238,7 +252,7 @@ func (a *app) stripProgress(i, n int, file string) {
 	}
 }
 
-// finder asks this user's agent; it connects when the first text comes, so
+// finder asks this user's agent for known values and looks; it connects when the first text comes, so
 // that a filter that only smudges starts no agent.
 func (a *app) finder() match.Finder { return &lazyFinder{connect: a.client().Stream} }
 
@@ -261,5 +275,5 @@ func (l *lazyFinder) Find(ctx context.Context, text []byte) (match.Result, error
 	}
 	s := l.stream
 	l.mu.Unlock()
-	return s.Find(ctx, text)
+	return s.Search(ctx, text)
 }

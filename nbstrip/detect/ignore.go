@@ -7,7 +7,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
-	"regexp"
 	"strings"
 	"sync"
 )
@@ -47,7 +46,7 @@ type Ignore struct {
 	known map[[sha256.Size]byte]bool // answers, since a fingerprint is slow
 }
 
-var printForm = regexp.MustCompile(`^[a-z0-9][a-z0-9-]*:[0-9a-f]{12}$`)
+var printForm = lazy(`^[a-z0-9][a-z0-9-]*:[0-9a-f]{12}$`)
 
 // ParseIgnore reads an IgnoreFile: a fingerprint a line; empty lines, and what
 // follows a #, say nothing.
@@ -59,7 +58,7 @@ func ParseIgnore(b []byte) (*Ignore, error) {
 		if line = strings.TrimSpace(line); line == "" {
 			continue
 		}
-		if !printForm.MatchString(line) {
+		if !printForm().MatchString(line) {
 			return nil, &IgnoreError{Line: n} // the line is not repeated: it may be a value
 		}
 		rule, _, _ := strings.Cut(line, ":")

@@ -70,7 +70,7 @@ func (s *scan) label(r *rule, start, end int) {
 // sortOf says what the label text[lo:hi] is.
 func (s *scan) sortOf(lo, hi int) labelSort {
 	words := splitWords(string(s.text[lo:hi]))
-	for len(words) > 1 && suffixWords[words[len(words)-1]] {
+	for len(words) > 1 && suffixWords()[words[len(words)-1]] {
 		words = words[:len(words)-1]
 	}
 	if len(words) == 0 {
@@ -83,14 +83,14 @@ func (s *scan) sortOf(lo, hi int) labelSort {
 	if before == "" {
 		before = wordBefore(s.text, lo)
 	}
-	if nonSecret[before] && secretWords[last] != passLabel {
+	if nonSecret()[before] && secretWords[last] != passLabel {
 		return noLabel
 	}
 	switch {
 	case len(before) == 1 && len(last) < 5:
 		return noLabel // of a program that was made small
 	case last == "key" || last == "keys":
-		if keyWords[before] || len(words) > 2 && keyWords[words[len(words)-3]] {
+		if keyWords()[before] || len(words) > 2 && keyWords()[words[len(words)-3]] {
 			return keyLabel
 		}
 		return noLabel
@@ -380,10 +380,10 @@ func (v *values) call(p int) (start, end int, ok bool) {
 	}
 	wraps := false
 	for _, w := range splitWords(string(v.text[p:n])) {
-		if prompts[w] {
+		if prompts()[w] {
 			return n, n, true
 		}
-		wraps = wraps || wrappers[w]
+		wraps = wraps || wrappers()[w]
 	}
 	if v.sort == passLabel && !wraps {
 		return n, n, true

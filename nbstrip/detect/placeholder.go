@@ -2,7 +2,9 @@ package detect
 
 import (
 	"bytes"
+	"regexp"
 	"strings"
+	"sync"
 )
 
 // standIns are what people write where a secret belongs. They stand for
@@ -23,12 +25,21 @@ var commonWords = wordSet(`
 	varchar integer boolean object array char nvarchar float int bool number date datetime basic bearer oauth oauth2 jwt apikey hunter correct incorrect invalid valid wrong
 	sha1 sha256 sha512 md5 hmac bcrypt scrypt argon2 utf8 utf-8 ascii base64 sqlite localhost anonymous elastic kibana rabbitmq sysadmin system manager`)
 
-func wordSet(words string) map[string]bool {
-	set := map[string]bool{}
-	for w := range strings.FieldsSeq(words) {
-		set[w] = true
-	}
-	return set
+// wordSet returns the set of words; it is made when it is first asked for, so
+// that a program that searches nothing starts without it.
+func wordSet(words string) func() map[string]bool {
+	return sync.OnceValue(func() map[string]bool {
+		set := map[string]bool{}
+		for w := range strings.FieldsSeq(words) {
+			set[w] = true
+		}
+		return set
+	})
+}
+
+// lazy is wordSet for an expression.
+func lazy(source string) func() *regexp.Regexp {
+	return sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(source) })
 }
 
 // placeholder reports whether v, which stands where a secret would, is none:
@@ -44,7 +55,7 @@ func placeholder(v []byte) bool {
 		}
 	}
 	core := strings.TrimFunc(low, func(r rune) bool { return r < 'a' || r > 'z' })
-	if commonWords[core] || commonWords[low] || core == "" && len(v) < 8 {
+	if commonWords()[core] || commonWords()[low] || core == "" && len(v) < 8 {
 		return true
 	}
 	return template(v) || dull(v) || isConstant(v)

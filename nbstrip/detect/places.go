@@ -270,12 +270,12 @@ func (s *scan) basic(r *rule, _, end int) {
 	}
 }
 
-var userOption = regexp.MustCompile(`\s(?:-u|--user|--proxy-user)[ =]?\s*['"]?([^\s:'"]*):([^\s'"]+)`)
+var userOption = lazy(`\s(?:-u|--user|--proxy-user)[ =]?\s*['"]?([^\s:'"]*):([^\s'"]+)`)
 
 func (s *scan) curlUser(r *rule, start, end int) {
 	_, eol := lineOf(s.text, start, end)
 	line := s.text[start:min(eol, start+2000)]
-	if m := userOption.FindSubmatchIndex(line); m != nil {
+	if m := userOption().FindSubmatchIndex(line); m != nil {
 		if secret := line[m[4]:m[5]]; len(secret) >= 6 && bytes.IndexAny(secret, "${}") < 0 {
 			s.add(r, start+m[4], start+m[5])
 		}
@@ -358,9 +358,9 @@ func (s *scan) azureSAS(r *rule, start, end int) {
 }
 
 var (
-	valueMember      = regexp.MustCompile(`"value"\s*:\s*"((?:[^"\\]|\\.)+)"`)
-	valueAttribute   = regexp.MustCompile(`\bvalue=(?:"([^"]+)"|'([^']+)')`)
-	describingMember = regexp.MustCompile(`"description"\s*:\s*"([^"\\]+)"`)
+	valueMember      = lazy(`"value"\s*:\s*"((?:[^"\\]|\\.)+)"`)
+	valueAttribute   = lazy(`\bvalue=(?:"([^"]+)"|'([^']+)')`)
+	describingMember = lazy(`"description"\s*:\s*"([^"\\]+)"`)
 )
 
 // widget takes the value of a password field.
@@ -374,7 +374,7 @@ func (s *scan) widget(r *rule, start, end int) {
 	if fold(s.text[start]) == 't' {
 		from := max(0, bytes.LastIndexByte(s.text[:start], '<'))
 		to := end + max(0, bytes.IndexByte(s.text[end:min(len(s.text), end+2000)], '>'))
-		s.addMatch(r, from, to, valueAttribute)
+		s.addMatch(r, from, to, valueAttribute())
 		return
 	}
 	to := min(len(s.text), end+2000)
@@ -382,7 +382,7 @@ func (s *scan) widget(r *rule, start, end int) {
 		to = end + i
 	}
 	if !bytes.EqualFold(s.text[start:end], []byte(`"PasswordModel"`)) {
-		m := describingMember.FindSubmatchIndex(s.text[end:to])
+		m := describingMember().FindSubmatchIndex(s.text[end:to])
 		if m == nil {
 			return
 		}
@@ -400,7 +400,7 @@ func (s *scan) widget(r *rule, start, end int) {
 			return
 		}
 	}
-	s.addMatch(r, end, to, valueMember)
+	s.addMatch(r, end, to, valueMember())
 }
 
 // addMatch takes the group of re that matched in text[from:to].

@@ -5,7 +5,6 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"html"
-	"regexp"
 	"slices"
 	"sort"
 	"unicode/utf8"
@@ -222,7 +221,7 @@ func (m *mapped) tag(text []byte, at, to int) int {
 			return i
 		}
 		m.open = true
-	case inTable[name]:
+	case inTable()[name]:
 		for at+size < to && isSpace(text[at+size]) {
 			size++
 		}
@@ -383,7 +382,7 @@ func (s *scan) lists(from, to int) {
 	}
 }
 
-var sum = regexp.MustCompile(`^[ \t]*([A-Za-z_][\w.\[\]"']*[ \t]*=[ \t]*)([A-Za-z_]\w*(?:[ \t]*\+[ \t]*[A-Za-z_]\w*)+)[ \t;]*\r?$`)
+var sum = lazy(`^[ \t]*([A-Za-z_][\w.\[\]"']*[ \t]*=[ \t]*)([A-Za-z_]\w*(?:[ \t]*\+[ \t]*[A-Za-z_]\w*)+)[ \t;]*\r?$`)
 
 // sums searches name = a + b as if the strings that a and b are stood there.
 func (s *scan) sums(from, to int) {
@@ -398,7 +397,7 @@ func (s *scan) sums(from, to int) {
 		}
 		lo, eol := lineOf(s.text, at, at)
 		line := s.text[lo:eol]
-		m := sum.FindSubmatchIndex(line)
+		m := sum().FindSubmatchIndex(line)
 		if m == nil {
 			continue
 		}

@@ -293,7 +293,7 @@ func (w *watcher) look(ctx context.Context, path string, j job) {
 		w.seen[path] = info
 		return
 	}
-	res, err := nbstrip.StripFile(ctx, path, w.Finder, nbstrip.Options{})
+	res, err := nbstrip.StripFile(ctx, path, w.Finder, nbstrip.Options{Fingerprint: true})
 	var unsafe *nbstrip.UnsafeError
 	var file *fs.PathError
 	switch {
