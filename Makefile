@@ -1,6 +1,7 @@
 # make test     everything, with the race detector, against real counterparts
 # make lint     gofumpt, vet for three systems, staticcheck, golangci-lint
 # make bench    DESIGN's budgets: each row a ratio measured in one run
+# make detect-report  secrets found by their look, by kind and by place, beside gitleaks' library
 # make install  what install.sh does, less the demo
 
 SHELL := /bin/bash
@@ -20,7 +21,7 @@ FUZZTIME ?= 30s
 export CGO_ENABLED ?= 0
 export NBHUSH_TEST_PYTHON ?= $(VENV)/bin/python
 
-.PHONY: build test unit lint bench fuzz venv deps install docs clean
+.PHONY: build test unit lint bench detect-report fuzz venv deps install docs clean
 
 build:
 	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/ ./cmd/nbhush
@@ -43,6 +44,13 @@ lint:
 
 bench: deps venv
 	$(GO) run ./.ci/bench -run '$(BENCH)'
+
+# NBHUSH_TEST_NOTEBOOKS names a folder of real notebooks, in which next to nothing is to be found.
+SEED ?= 1
+detect-report:
+	@mkdir -p bin
+	@cd .ci/detect && $(GO) run . -seed $(SEED) > ../../bin/gitleaks.txt
+	@$(GO) test ./nbstrip -count 1 -v -run 'TestRecall|TestFindings' -report -seed $(SEED) -beside ../bin/gitleaks.txt
 
 # Every fuzz target for FUZZTIME.
 fuzz:

@@ -170,7 +170,7 @@ func (v *values) behind() {
 	case op > 0:
 		v.value(p+op, assigned)
 	case gap > 0 && text[p] != '\n':
-		if isQuote(text[p]) && v.sort == passLabel && !closed {
+		if isQuote(text[p]) && v.sort == passLabel && !closed && v.hi-v.lo > len("pass") { // a verb
 			v.value(p, assigned) // WITH PASSWORD '...'
 		} else if bytes.HasPrefix(text[p:], []byte("is ")) {
 			v.value(p+3, loose)
