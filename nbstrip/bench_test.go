@@ -18,6 +18,7 @@ import (
 
 	"github.com/nbhush/nbhush/agent/match"
 	"github.com/nbhush/nbhush/agent/secret"
+	"github.com/nbhush/nbhush/nbstrip/detect"
 	"github.com/nbhush/nbhush/nbstrip/notebook"
 )
 
@@ -154,6 +155,37 @@ func BenchmarkBudget(b *testing.B) {
 			b.ReportMetric(3, "budget")
 		}
 	})
+	b.Run("strip_of_one_49_MB_notebook_of_images,_with_looks", budgetImages)
+}
+
+// budgetImages strips a notebook of images as large as git lets through in practice.
+func budgetImages(b *testing.B) {
+	f := match.Join(known(200), detect.New(nil))
+	image := make([]byte, 700_000)
+	random := mathrand.NewChaCha8([32]byte{7})
+	var outputs []any
+	for range 52 {
+		_, _ = random.Read(image)
+		outputs = append(outputs, map[string]any{"output_type": "display_data", "metadata": map[string]any{}, "data": map[string]any{
+			"image/png": base64.StdEncoding.EncodeToString(image), "text/plain": []string{"<Figure size 640x480 with 1 Axes>"},
+		}})
+	}
+	src, err := json.Marshal(map[string]any{"metadata": map[string]any{}, "nbformat": 4, "nbformat_minor": 5, "cells": []any{
+		map[string]any{"cell_type": "code", "execution_count": 1, "metadata": map[string]any{}, "source": "plot()", "outputs": outputs},
+	}})
+	if err != nil {
+		b.Fatal(err)
+	}
+	for b.Loop() {
+		ours, _ := fastest(9, func() {
+			if _, err := Strip(b.Context(), src, f, Options{}); err != nil {
+				b.Fatal(err)
+			}
+		}, func() {})
+		b.ReportMetric(ours, "got-s")
+		b.ReportMetric(0.3, "budget")
+		b.ReportMetric(float64(len(src))/1e6, "MB")
+	}
 }
 
 // fastest returns the shortest of n times, in seconds, that a and b took in turns.

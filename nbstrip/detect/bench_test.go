@@ -5,17 +5,21 @@ import (
 	"context"
 	"encoding/base64"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/nbhush/nbhush/nbstrip/detect/corpus"
 	"github.com/nbhush/nbhush/nbstrip/notebook"
 )
 
-// benchTexts returns the texts of real notebooks where there are some, else of the corpus.
+// benchTexts returns the texts of real notebooks where there are some, else
+// those of the corpus, each with some pages that hold nothing.
 func benchTexts(b *testing.B) (all [][]byte, size int64) {
 	b.Helper()
 	if dir := os.Getenv("NBHUSH_TEST_NOTEBOOKS"); dir != "" {
@@ -33,14 +37,56 @@ func benchTexts(b *testing.B) (all [][]byte, size int64) {
 			}
 		}
 	} else {
+		n, r := 0, rand.New(rand.NewPCG(1, 2))
 		for s := range corpus.Samples(1) {
-			all = append(all, texts(b, s.Notebook)...)
+			if n++; n%20 == 0 {
+				all = append(append(all, texts(b, s.Notebook)...), page(r))
+			}
 		}
 	}
 	for _, text := range all {
 		size += int64(len(text))
 	}
 	return all, size
+}
+
+// page is 16 KB of what cells and their outputs are made of.
+func page(r *rand.Rand) []byte {
+	forms := []string{
+		"df_%d = frame.loc[frame[\"price\"] > %.4f].groupby('key').agg(\"sum\")\n",
+		"epoch %d loss=%.6f \"val\" ok (token count 512)\n",
+		"      <td>%d</td>\n      <td>%.6f</td>\n",
+		"# step %d: the threshold is %.3f, see https://example.com/docs/index.html#part\n",
+	}
+	var b []byte
+	for form := forms[r.IntN(len(forms))]; len(b) < 16<<10; {
+		b = fmt.Appendf(b, form, r.IntN(1e6), r.Float64())
+	}
+	return b
+}
+
+// BenchmarkBudget holds how much decoded text a core searches.
+func BenchmarkBudget(b *testing.B) {
+	b.Run("search_for_looks,_decoded_text_a_core-second", func(b *testing.B) {
+		all, size := benchTexts(b)
+		d := New(nil)
+		defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
+		for b.Loop() {
+			best := time.Duration(math.MaxInt64)
+			for range 5 {
+				began := time.Now()
+				for _, text := range all {
+					if _, err := d.Find(b.Context(), text); err != nil {
+						b.Fatal(err)
+					}
+				}
+				best = min(best, time.Since(began))
+			}
+			b.ReportMetric(float64(size)/1e6/best.Seconds(), "got-MB/s")
+			b.ReportMetric(25, "floor")
+			b.ReportMetric(float64(size)/1e6, "MB")
+		}
+	})
 }
 
 func BenchmarkFind(b *testing.B) {

@@ -382,8 +382,6 @@ func (s *scan) lists(from, to int) {
 	}
 }
 
-var sum = lazy(`^[ \t]*([A-Za-z_][\w.\[\]"']*[ \t]*=[ \t]*)([A-Za-z_]\w*(?:[ \t]*\+[ \t]*[A-Za-z_]\w*)+)[ \t;]*\r?$`)
-
 // sums searches name = a + b as if the strings that a and b are stood there.
 func (s *scan) sums(from, to int) {
 	for at := from; at < to; {
@@ -392,18 +390,53 @@ func (s *scan) sums(from, to int) {
 			return
 		}
 		at += i + 1
-		if at >= to || at < 3 || !isBlank(s.text[at]) && !isWord[s.text[at]] || !isBlank(s.text[at-2]) && !isWord[s.text[at-2]] {
+		first, end := nameBefore(s.text, from, at-1)
+		equals := blanksBefore(s.text, from, first) - 1
+		if first == end || equals <= from || s.text[equals] != '=' || bytes.IndexByte([]byte("=!<>+-*/"), s.text[equals-1]) >= 0 {
 			continue
 		}
-		lo, eol := lineOf(s.text, at, at)
-		line := s.text[lo:eol]
-		m := sum().FindSubmatchIndex(line)
-		if m == nil {
-			continue
+		names := [][]byte{s.text[first:end]}
+		for more := true; more; {
+			p := skipBlanks(s.text[:to], at)
+			end := p
+			for end < to && isWord[s.text[end]] {
+				end++
+			}
+			names = append(names, s.text[p:end])
+			at = skipBlanks(s.text[:to], end)
+			if more = end > p && at < to && s.text[at] == '+'; more {
+				at++
+			}
 		}
-		at = eol
-		s.sum(from, lo, lo+m[2], lo+m[3], bytes.Split(line[m[4]:m[5]], []byte("+")))
+		lo := equals
+		for lo > from && equals-lo < maxName && s.text[lo-1] != '\n' {
+			lo--
+		}
+		s.sum(from, lo, lo, equals+1, names)
 	}
+}
+
+// maxName is the length of the longest name that is assigned to, with its object.
+const maxName = 100
+
+// nameBefore returns the name before at, and before the blanks there.
+func nameBefore(text []byte, from, at int) (start, end int) {
+	end = blanksBefore(text, from, at)
+	start = end
+	for start > from && isWord[text[start-1]] {
+		start--
+	}
+	if start < end && isDigit(text[start]) {
+		return end, end
+	}
+	return start, end
+}
+
+func blanksBefore(text []byte, from, at int) int {
+	for at > from && isBlank(text[at-1]) {
+		at--
+	}
+	return at
 }
 
 // sum searches text[start:end], which ends in =, with the strings of names
@@ -414,7 +447,7 @@ func (s *scan) sum(from, lo, start, end int, names [][]byte) {
 	m.put(`"`, end, 1)
 	pieces := len(m.atoms)
 	for _, name := range names {
-		a, b, ok := s.literal(max(from, lo-maxSite), lo, bytes.TrimSpace(name))
+		a, b, ok := s.literal(max(from, lo-maxSite), lo, name)
 		if !ok {
 			return
 		}
@@ -438,7 +471,7 @@ func (s *scan) sum(from, lo, start, end int, names [][]byte) {
 
 // literal returns the string that was last assigned to name in text[from:to].
 func (s *scan) literal(from, to int, name []byte) (start, end int, ok bool) {
-	for {
+	for len(name) > 0 {
 		i := bytes.LastIndex(s.text[from:to], name)
 		if i < 0 {
 			return 0, 0, false
@@ -450,6 +483,7 @@ func (s *scan) literal(from, to int, name []byte) (start, end int, ok bool) {
 		}
 		return quotedAt(s.text, skipBlanks(s.text, p+1))
 	}
+	return 0, 0, false
 }
 
 // join is what stands between two strings, with their quotes.
