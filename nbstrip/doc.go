@@ -2,9 +2,11 @@
 // as it was.
 //
 //	src ── notebook.Scan ──> texts ── batches of 1 MiB ──> match.Finder
-//	 │          │                                              │ spans, names
-//	 │          └ not a notebook: searched as text,            v
-//	 │            clean passes, else UnsafeError         edits of src's bytes
+//	 │          │             names and values of            │ spans, names
+//	 │          │             members stand together         v
+//	 │          │                                      less what is to be ignored
+//	 │          └ not a notebook: searched as text,          │
+//	 │            clean passes, else UnsafeError       edits of src's bytes
 //	 └──────────────────── notebook.Splice <───────────────────┘
 //	                              │
 //	                              │ by Options also without whole outputs or cells

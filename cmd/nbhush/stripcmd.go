@@ -7,12 +7,10 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
 
-	"github.com/nbhush/nbhush/agent/client"
 	"github.com/nbhush/nbhush/agent/match"
 	"github.com/nbhush/nbhush/agent/savefile"
 	"github.com/nbhush/nbhush/nbstrip"
@@ -250,30 +248,4 @@ func (a *app) stripProgress(i, n int, file string) {
 	if n > 1 && a.terminal(a.err) && a.terminal(a.out) {
 		a.say("%d of %d: %s", i+1, n, file)
 	}
-}
-
-// finder asks this user's agent for known values and looks; it connects when the first text comes, so
-// that a filter that only smudges starts no agent.
-func (a *app) finder() match.Finder { return &lazyFinder{connect: a.client().Stream} }
-
-// lazyFinder is safe for concurrent use.
-type lazyFinder struct {
-	connect func(context.Context) (*client.Stream, error)
-	mu      sync.Mutex
-	stream  *client.Stream
-}
-
-func (l *lazyFinder) Find(ctx context.Context, text []byte) (match.Result, error) {
-	l.mu.Lock()
-	if l.stream == nil {
-		s, err := l.connect(ctx)
-		if err != nil {
-			l.mu.Unlock()
-			return match.Result{}, err
-		}
-		l.stream = s
-	}
-	s := l.stream
-	l.mu.Unlock()
-	return s.Search(ctx, text)
 }
