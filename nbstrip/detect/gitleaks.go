@@ -21,7 +21,7 @@ var edges = strings.NewReplacer(
 
 // replaced are rules of gitleaks that rules of this package replace, or that
 // say next to nothing of a notebook.
-var replaced = map[string]string{
+var replaced = map[string]string{ //nolint:gosec // names of rules
 	"generic-api-key":          "assigned values are looked at by label",
 	"private-key":              "key blocks are looked at by block",
 	"aws-access-token":         "aws-access-key, which looks for the other half too",

@@ -190,7 +190,7 @@ func (v *values) unpacked(p int) {
 	from, _ := lineOf(v.text, v.lo, v.lo)
 	before := v.text[from:v.lo]
 	n := bytes.Count(before, []byte(","))
-	if n == 0 || bytes.IndexAny(before, "=('\"[{") >= 0 {
+	if n == 0 || bytes.ContainsAny(before, "=('\"[{") {
 		return
 	}
 	if args := v.arguments(p); n < len(args) {
@@ -277,13 +277,8 @@ func skipBlanks(text []byte, p int) int {
 func (v *values) value(p int, how how) {
 	text := v.text
 	p = skipBlanks(text, p)
-	if q := p; q < len(text) && (text[q] == '\n' || text[q] == '\r' || text[q] == '(' || text[q] == '[' || text[q] == '*' || text[q] == '\\') && how == assigned {
-		for q < len(text) && q-p < 40 && (isSpace(text[q]) || text[q] == '(' || text[q] == '[' || text[q] == '*') {
-			q++
-		}
-		if q < len(text) && (isQuote(text[q]) || text[p] == '*') {
-			p = q
-		}
+	if how == assigned {
+		p = v.unwrapped(p)
 	}
 	if p >= len(text) {
 		return
@@ -306,9 +301,22 @@ func (v *values) value(p int, how how) {
 	v.try(p, v.trim(p, end), how)
 }
 
+// unwrapped returns where the string at p begins that is in brackets, in the
+// next line or in bold type; without one, p.
+func (v *values) unwrapped(p int) int {
+	q := p
+	for q < len(v.text) && q-p < 40 && (isSpace(v.text[q]) || bytes.IndexByte([]byte("([*"), v.text[q]) >= 0) {
+		q++
+	}
+	if q < len(v.text) && q > p && (isQuote(v.text[q]) || v.text[p] == '*') {
+		return q
+	}
+	return p
+}
+
 // trim cuts off what ends a value that has no quotes.
 func (v *values) trim(start, end int) int {
-	if v.inQuery(start) {
+	if v.inQuery() {
 		if i := bytes.IndexAny(v.text[start:end], "&;#"); i >= 0 {
 			end = start + i
 		}
@@ -319,7 +327,7 @@ func (v *values) trim(start, end int) int {
 	for end > start && bytes.IndexByte([]byte(",;:)]}|.\\"), v.text[end-1]) >= 0 {
 		end--
 	}
-	if i := bytes.IndexAny(v.text[start:end], ",;)]}"); i >= 0 && (v.sort == keyLabel || bytes.IndexAny(v.text[start+i:end], "=:") >= 0) {
+	if i := bytes.IndexAny(v.text[start:end], ",;)]}"); i >= 0 && (v.sort == keyLabel || bytes.ContainsAny(v.text[start+i:end], "=:")) {
 		end = start + i
 	}
 	return end
@@ -327,7 +335,7 @@ func (v *values) trim(start, end int) int {
 
 // inQuery reports whether the label is a parameter of a URL, or a part of a
 // connection string.
-func (v *values) inQuery(int) bool {
+func (v *values) inQuery() bool {
 	if v.lo == 0 {
 		return false
 	}
@@ -435,10 +443,10 @@ func (v *values) isOwnName(b []byte) bool {
 }
 
 func (v *values) keyLike(b []byte, how how) bool {
-	if bytes.Contains(b, []byte("://")) || bytes.IndexAny(b, " \t\n") >= 0 || bytes.HasPrefix(b, []byte("/")) && how != quoted {
+	if bytes.Contains(b, []byte("://")) || bytes.ContainsAny(b, " \t\n") || bytes.HasPrefix(b, []byte("/")) && how != quoted {
 		return false
 	}
-	if how != quoted && bytes.IndexAny(b, "(){}[]<>$*,") >= 0 {
+	if how != quoted && bytes.ContainsAny(b, "(){}[]<>$*,") {
 		return false
 	}
 	if random(b) {
@@ -464,7 +472,7 @@ func (v *values) passwordLike(b []byte, how how) bool {
 	case quoted:
 		return letters && s.classes() >= 2 && !wordsOnly(b) || !letters && s.digit >= 6 && s.sign == 0
 	case assigned:
-		if bytes.IndexAny(b, "(){}[]<>|\"'`") >= 0 || bytes.HasPrefix(b, []byte("$")) {
+		if bytes.ContainsAny(b, "(){}[]<>|\"'`") || bytes.HasPrefix(b, []byte("$")) {
 			return false
 		}
 		return letters && len(b) >= 6 && s.digit > 0 && !isCode(b)
@@ -570,7 +578,7 @@ const maxRows = 100
 func (v *values) tryCell(a, b int) {
 	cell := v.text[a:b]
 	s := shapeOf(cell)
-	if bytes.IndexAny(cell, " ()[]{}<>\"'`|,") >= 0 || placeholder(cell) || isCode(cell) {
+	if bytes.ContainsAny(cell, " ()[]{}<>\"'`|,") || placeholder(cell) || isCode(cell) {
 		return
 	}
 	password := v.sort == passLabel && len(cell) >= 6 && s.letters() > 0 && s.digit > 0 && s.classes() >= 2 && s.other == 0 && !bytes.HasPrefix(cell, []byte("/"))

@@ -166,14 +166,21 @@ func (s *scan) urlPassword(r *rule, start, end int) {
 	user := s.text[end : end+at]
 	from := bytes.IndexByte(user, ':') + 1
 	secret := user[from:]
-	if from == 0 && (!random(secret) || !bytes.HasSuffix(bytes.ToLower(s.text[max(0, start-5):start]), []byte("http")) && !bytes.HasSuffix(bytes.ToLower(s.text[max(0, start-5):start]), []byte("https"))) || len(secret) < 4 || bytes.IndexAny(secret, "{}$") >= 0 || bytes.EqualFold(secret, user[:max(0, from-1)]) {
+	if from == 0 { // a user alone may be a token, of a repository's address
+		scheme := bytes.ToLower(s.text[max(0, start-5):start])
+		if !random(secret) || !bytes.HasSuffix(scheme, []byte("http")) && !bytes.HasSuffix(scheme, []byte("https")) {
+			return
+		}
+	} else if bytes.EqualFold(secret, user[:from-1]) {
 		return
 	}
-	s.add(r, end+from, end+at)
+	if len(secret) >= 4 && !bytes.ContainsAny(secret, "{}$") {
+		s.add(r, end+from, end+at)
+	}
 }
 
 // privateKey takes a block from its first to its last line (RFC 7468).
-func (s *scan) privateKey(r *rule, start, end int) {
+func (s *scan) privateKey(r *rule, start, _ int) {
 	rest := s.text[start:min(len(s.text), start+maxTail)]
 	head, body, ok := bytes.Cut(rest[len("-----BEGIN "):], []byte("-----"))
 	if !ok || len(head) > 60 || !bytes.Contains(head, []byte("PRIVATE KEY")) {
@@ -244,7 +251,7 @@ func (s *scan) credential(p int) int {
 // strong reports whether b is a password or a key, and no word of a text.
 func strong(b []byte) bool {
 	s := shapeOf(b)
-	return len(b) >= 8 && s.digit >= 1 && s.letters() >= 1 && s.classes() >= 2 && (s.classes() >= 3 || random(b)) && bytes.IndexAny(b, "{}()[]$") < 0
+	return len(b) >= 8 && s.digit >= 1 && s.letters() >= 1 && s.classes() >= 2 && (s.classes() >= 3 || random(b)) && !bytes.ContainsAny(b, "{}()[]$")
 }
 
 func (s *scan) bearer(r *rule, start, end int) {
@@ -276,7 +283,7 @@ func (s *scan) curlUser(r *rule, start, end int) {
 	_, eol := lineOf(s.text, start, end)
 	line := s.text[start:min(eol, start+2000)]
 	if m := userOption().FindSubmatchIndex(line); m != nil {
-		if secret := line[m[4]:m[5]]; len(secret) >= 6 && bytes.IndexAny(secret, "${}") < 0 {
+		if secret := line[m[4]:m[5]]; len(secret) >= 6 && !bytes.ContainsAny(secret, "${}") {
 			s.add(r, start+m[4], start+m[5])
 		}
 	}
@@ -328,7 +335,7 @@ func (s *scan) connectCall(r *rule, _, end int) {
 func (s *scan) loginCall(r *rule, start, end int) {
 	args := s.arguments(end)
 	for _, a := range args {
-		if secret := s.text[a[0]:a[1]]; random(secret) && bytes.IndexAny(secret, " /:{") < 0 {
+		if secret := s.text[a[0]:a[1]]; random(secret) && !bytes.ContainsAny(secret, " /:{") {
 			s.add(r, a[0], a[1])
 		}
 	}

@@ -599,7 +599,7 @@ func decodeBase64(run []byte) ([]byte, bool) {
 	// Most runs are names and paths. Their first characters give them away.
 	var head [12]byte
 	enc := base64.RawStdEncoding
-	if bytes.IndexAny(run, "-_") >= 0 {
+	if bytes.ContainsAny(run, "-_") {
 		enc = base64.RawURLEncoding
 	}
 	if n, err := enc.Decode(head[:], run[:16]); err != nil || !isText(head[:n]) {

@@ -18,13 +18,12 @@ type Place struct {
 
 // secret is what is planted.
 type secret struct {
-	value, core        string // core is the part of value that is secret
-	env, name          string // OPENAI_API_KEY, openai_api_key
-	label, lib         string
-	short              string // the name without its provider: api_key
-	multi              bool   // value has several lines
-	start, end         int    // of core in value
-	user, host, filler string
+	value, core string // core is the part of value that is secret
+	env, name   string // OPENAI_API_KEY, openai_api_key
+	label, lib  string
+	short       string // the name without its provider: api_key
+	start, end  int    // of core in value
+	user, host  string
 }
 
 // cell is a cell with a secret.
