@@ -12,6 +12,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -90,7 +91,7 @@ func TestBadRequests(t *testing.T) {
 	}{
 		{"unknown route", "GET", "/v1/everything", "", api.CodeNotFound},
 		{"wrong method", "POST", "/v1/status", "", api.CodeNotFound},
-		{"newer version", "GET", "/v2/status", "", api.CodeVersion},
+		{"newer version", "GET", fmt.Sprintf("/v%d/status", api.Version+1), "", api.CodeVersion},
 		{"not JSON", "POST", "/v1/get", "names", api.CodeBadInput},
 		{"wrong type", "POST", "/v1/get", `{"names":7}`, api.CodeBadInput},
 		{"deep JSON", "POST", "/v1/get", strings.Repeat("[", 100_000), api.CodeBadInput},
@@ -109,7 +110,7 @@ func TestBadRequests(t *testing.T) {
 		var e api.Error
 		err = json.NewDecoder(resp.Body).Decode(&e)
 		_ = resp.Body.Close()
-		if err != nil || e.Code != c.want || e.Message == "" || resp.Header.Get(api.VersionHeader) != "1" {
+		if err != nil || e.Code != c.want || e.Message == "" || resp.Header.Get(api.VersionHeader) != strconv.Itoa(api.Version) {
 			t.Errorf("%s: status %d, %+v, %v; want code %s", c.name, resp.StatusCode, e, err, c.want)
 		}
 	}

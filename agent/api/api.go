@@ -24,7 +24,7 @@ import "time"
 
 // Version is the version of this protocol. An agent serves every version up
 // to its own; a client that is newer than its agent says so and asks for a restart.
-const Version = 1
+const Version = 2
 
 // Limits of what either side reads from the other, in bytes.
 const (

@@ -20,7 +20,7 @@ const (
 	OpFind Op = 'F'
 	// OpSearch: as OpFind, and what looks like a secret is found too. It takes longer by a factor of
 	// tens, so that only who reads and writes notebooks asks for it.
-	OpSearch Op = 'S'
+	OpSearch Op = 'P'
 	// OpKernel: the payload is a Kernel in JSON, the reply's a Grant in JSON. The kernel is known
 	// until this connection ends. Only the hook itself may send it: the peer's pid is the kernel's.
 	OpKernel Op = 'K'

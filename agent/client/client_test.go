@@ -13,6 +13,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -102,19 +103,20 @@ func TestNoAgent(t *testing.T) {
 }
 
 func TestVersions(t *testing.T) {
+	now := strconv.Itoa(api.Version)
 	for _, c := range []struct {
 		name, header, body string
 		status             int
 		want               api.Code
 	}{
-		{"same", "1", `{"api":1}`, 200, "<nil>"},
+		{"same", now, `{"api":`+now+`}`, 200, "<nil>"},
 		{"newer agent", "7", `{"api":7,"more":true}`, 200, "<nil>"},
 		{"older agent", "0", `{"api":0}`, 200, api.CodeVersion},
 		{"no agent", "", `{}`, 200, api.CodeVersion},
-		{"not JSON", "1", `<html>`, 200, api.CodeVersion},
-		{"error that is none", "1", `<html>`, 500, api.CodeVersion},
-		{"error", "1", `{"code":"locked","message":"m"}`, 423, api.CodeLocked},
-		{"too long", "1", strings.Repeat("x", api.MaxBody+1), 200, api.CodeInternal},
+		{"not JSON", now, `<html>`, 200, api.CodeVersion},
+		{"error that is none", now, `<html>`, 500, api.CodeVersion},
+		{"error", now, `{"code":"locked","message":"m"}`, 423, api.CodeLocked},
+		{"too long", now, strings.Repeat("x", api.MaxBody+1), 200, api.CodeInternal},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			path := tempSocket(t)
@@ -157,7 +159,7 @@ func TestKeptConnectionThatBreaks(t *testing.T) {
 			}
 			return
 		}
-		w.Header().Set(api.VersionHeader, "1")
+		w.Header().Set(api.VersionHeader, strconv.Itoa(api.Version))
 		_ = json.NewEncoder(w).Encode(api.SetResult{Secret: api.Secret{Name: "A"}})
 	})
 	c := &Client{Socket: path, NoStart: true}
@@ -238,7 +240,7 @@ func TestWrongReplies(t *testing.T) {
 func answer(c net.Conn, reply []byte) {
 	defer c.Close()
 	_, _ = c.Read(make([]byte, 4096))
-	_, _ = fmt.Fprintf(c, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: %s\r\nConnection: Upgrade\r\n%s: 1\r\n\r\n", api.Protocol, api.VersionHeader)
+	_, _ = fmt.Fprintf(c, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: %s\r\nConnection: Upgrade\r\n%s: %d\r\n\r\n", api.Protocol, api.VersionHeader, api.Version)
 	_, _ = c.Read(make([]byte, 4096))
 	_, _ = c.Write(reply)
 }
