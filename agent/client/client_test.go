@@ -109,7 +109,7 @@ func TestVersions(t *testing.T) {
 		status             int
 		want               api.Code
 	}{
-		{"same", now, `{"api":`+now+`}`, 200, "<nil>"},
+		{"same", now, `{"api":` + now + `}`, 200, "<nil>"},
 		{"newer agent", "7", `{"api":7,"more":true}`, 200, "<nil>"},
 		{"older agent", "0", `{"api":0}`, 200, api.CodeVersion},
 		{"no agent", "", `{}`, 200, api.CodeVersion},
