@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path"
 	"path/filepath"
 	"slices"
 
@@ -69,13 +70,26 @@ func (o Options) exceptSpans(spans []match.Span, tagged bool, decoded func() []b
 	var text []byte
 	return slices.DeleteFunc(spans, func(span match.Span) bool {
 		rule, byLook := detect.Rule(span.Name)
-		if !byLook || tagged || o.Ignore == nil {
-			return byLook && tagged
+		switch {
+		case !byLook:
+			return false
+		case tagged || o.leaves(span.Name):
+			return true
+		case o.Ignore == nil:
+			return false
 		}
 		if text == nil {
 			text = decoded()
 		}
 		return o.Ignore.Has(rule, text[span.Start:span.End])
+	})
+}
+
+// leaves reports whether a look of this name stays.
+func (o Options) leaves(name string) bool {
+	return slices.ContainsFunc(o.Leave, func(pattern string) bool {
+		ok, _ := path.Match(pattern, name) // a bad pattern was refused
+		return ok
 	})
 }
 

@@ -45,6 +45,8 @@ type Options struct {
 	Rules []Rule
 	// Tags are those of cells, and come before Rules. Of several the one that takes out most counts.
 	Tags map[string]Mode
+	// Leave are patterns, as in Rules, of names of looks that stay, such as JWT-*. A stored secret's name is none.
+	Leave []string
 	// Ignore is what Strip leaves in although it looks like a secret. Without
 	// one StripFile reads it itself, see ReadIgnore.
 	Ignore *detect.Ignore
@@ -65,6 +67,11 @@ func (o Options) check() error {
 			return fmt.Errorf("strip: pattern %q: %w", r.Pattern, err)
 		}
 		all = append(all, r.Mode)
+	}
+	for _, pattern := range o.Leave {
+		if _, err := path.Match(pattern, ""); err != nil {
+			return fmt.Errorf("strip: pattern %q: %w", pattern, err)
+		}
 	}
 	for _, m := range o.Tags {
 		all = append(all, m)

@@ -47,6 +47,7 @@ type table struct {
 	OnSecret string            `toml:"on_secret"`
 	Rules    map[string]string `toml:"rules"` // pattern of names
 	Tags     map[string]string `toml:"tags"`
+	Leave    []string          `toml:"leave"` // patterns of names of looks
 	Outputs  *struct {
 		KeepOutput     bool     `toml:"keep_output"`
 		KeepCount      bool     `toml:"keep_count"`
@@ -120,6 +121,12 @@ func (t *table) rules() (r Rules, err error) {
 		}
 		r.OnSecret.Rules = append(r.OnSecret.Rules, nbstrip.Rule{Pattern: pattern, Mode: set("rules", t.Rules[pattern])})
 	}
+	for _, pattern := range t.Leave {
+		if _, bad := path.Match(pattern, ""); bad != nil {
+			return Rules{}, &Error{0, fmt.Sprintf("leave: %q is no pattern", pattern)}
+		}
+	}
+	r.OnSecret.Leave = t.Leave
 	for tag, mode := range t.Tags {
 		if r.OnSecret.Tags == nil {
 			r.OnSecret.Tags = map[string]nbstrip.Mode{}
