@@ -64,12 +64,13 @@ func (d *Detector) Find(ctx context.Context, text []byte) (match.Result, error) 
 		return match.Result{}, err
 	}
 	c := collector{text: text}
+	s := scan{ctx: ctx, set: d.rules, out: &c}
 	for rest, at := text, 0; len(rest) > 0; {
 		n := bytes.IndexByte(rest, separator)
 		if n < 0 {
 			n = len(rest)
 		}
-		s := scan{ctx: ctx, set: d.rules, text: rest[:n], out: &c, up: moved(at)}
+		s.text, s.at, s.labelled = rest[:n], at, 0
 		s.all()
 		at += n + 1
 		rest = rest[min(n+1, len(rest)):]
@@ -87,11 +88,6 @@ func (d *Detector) Find(ctx context.Context, text []byte) (match.Result, error) 
 
 // separator is in no UTF-8. Where texts are searched together it stands between them.
 const separator = 0xff
-
-// moved is the way back from a text that begins at at.
-func moved(at int) func(start, end int) (int, int) {
-	return func(start, end int) (int, int) { return start + at, end + at }
-}
 
 func (d *Detector) name(rule string, secret []byte) string {
 	h := hmac.New(sha256.New, d.key)
@@ -141,6 +137,10 @@ type finding struct {
 type collector struct {
 	text  []byte
 	found []finding
+
+	// What scans are done with, and the next ones can use.
+	views    []*mapped
+	searched [][]int
 }
 
 // settle returns the findings in order; of those that overlap, the best.

@@ -22,14 +22,28 @@ type scan struct {
 	text  []byte
 	depth int
 	out   *collector
-	up    func(start, end int) (int, int) // to the text that Find was given
+
+	// The way back: the text is at at in the one that Find was given, or else
+	// it is a view of parent's.
+	at     int
+	parent *scan
+	back   func(start, end int) (int, int)
 
 	searched []int // by rule: up to where its expression was tried
 	labelled int   // up to where labels were looked at
 }
 
+// up leads from the text to the one that Find was given.
+func (s *scan) up(start, end int) (int, int) {
+	if s.parent == nil {
+		return start + s.at, end + s.at
+	}
+	return s.parent.up(s.back(start, end))
+}
+
 // all searches the text and the views of it.
 func (s *scan) all() {
+	defer s.done()
 	if bytes.IndexByte(s.text, 0x1b) >= 0 {
 		s.withoutColours()
 		return
@@ -42,6 +56,15 @@ func (s *scan) all() {
 		from, to = nextPart(s.text, from)
 		s.part(from, to)
 		from = to
+	}
+}
+
+// done gives back what the next scan can use.
+func (s *scan) done() {
+	if s.searched != nil {
+		clear(s.searched)
+		s.out.searched = append(s.out.searched, s.searched)
+		s.searched = nil
 	}
 }
 
@@ -106,7 +129,9 @@ func (s *scan) startsWord(start int) bool {
 
 // expression tries a rule around its keyword.
 func (s *scan) expression(i int, r *rule, start, end int) {
-	if s.searched == nil {
+	if n := len(s.out.searched); s.searched == nil && n > 0 {
+		s.searched, s.out.searched = s.out.searched[n-1], s.out.searched[:n-1]
+	} else if s.searched == nil {
 		s.searched = make([]int, len(s.set.rules))
 	}
 	if s.searched[i] > start {

@@ -66,25 +66,53 @@ func (m *mapped) atomOf(i int) atom {
 
 // into searches a view of the text; back leads from it to the text.
 func (s *scan) into(view []byte, back func(start, end int) (int, int)) {
-	if s.depth >= maxDepth || len(view) == 0 {
+	if s.depth >= maxDepth || len(view) == 0 { // colours are undone before any view
 		return
 	}
-	up := func(start, end int) (int, int) { return s.up(back(start, end)) }
-	child := scan{ctx: s.ctx, set: s.set, text: view, depth: s.depth + 1, out: s.out, up: up}
+	child := scan{ctx: s.ctx, set: s.set, text: view, depth: s.depth + 1, out: s.out, parent: s, back: back}
 	child.all()
+}
+
+// newView returns an empty view; search or drop takes it back.
+func (s *scan) newView() *mapped {
+	if n := len(s.out.views); n > 0 {
+		m := s.out.views[n-1]
+		s.out.views = s.out.views[:n-1]
+		return m
+	}
+	return &mapped{}
+}
+
+// search searches m and drops it.
+func (s *scan) search(m *mapped) {
+	s.into(m.text, m.span)
+	s.drop(m)
+}
+
+// drop wipes m, which may hold a secret.
+func (s *scan) drop(m *mapped) {
+	clear(m.text)
+	m.text, m.atoms, m.open = m.text[:0], m.atoms[:0], false
+	s.out.views = append(s.out.views, m)
 }
 
 // views searches the views of text[from:to].
 func (s *scan) views(from, to int) {
+	if s.depth >= maxDepth {
+		return
+	}
 	text := s.text[from:to]
-	if s.depth < maxDepth && looksHTML(text) {
-		if m := withoutTags(s.text, from, to); m != nil {
-			s.into(m.text, m.span)
+	if looksHTML(text) {
+		if m := s.newView(); m.withoutTags(s.text, from, to) {
+			s.search(m)
+		} else {
+			s.drop(m)
 		}
 	}
 	if hasEscapes(text) {
-		m := withoutEscapes(s.text, from, to)
-		s.into(m.text, m.span)
+		m := s.newView()
+		m.withoutEscapes(s.text, from, to)
+		s.search(m)
 	}
 	s.joins(from, to)
 	s.lists(from, to)
@@ -95,7 +123,7 @@ func (s *scan) views(from, to int) {
 
 // withoutColours searches the text as a terminal shows it.
 func (s *scan) withoutColours() {
-	var m mapped
+	m := s.newView()
 	text, at := s.text, 0
 	for at < len(text) {
 		i := bytes.IndexByte(text[at:], 0x1b)
@@ -106,7 +134,7 @@ func (s *scan) withoutColours() {
 		at += i + escapeLen(text[at+i:])
 	}
 	m.copy(text, at, len(text))
-	s.into(m.text, m.span)
+	s.search(m)
 }
 
 // escapeLen is the length of the control sequence that b begins with (ECMA-48, 5.4).
@@ -150,11 +178,10 @@ var tagText = map[string]string{
 // inTable are the tags between which blanks mean nothing.
 var inTable = wordSet("table /table thead /thead tbody /tbody tr /tr /td /th dl /dl /dt /dd")
 
-// withoutTags returns text[from:to] as a browser shows it: cells of tables with
-// tabs between them, rows in lines. It is nil if there is nothing to undo.
-func withoutTags(text []byte, from, to int) *mapped {
-	m := &mapped{}
-	at, changed := from, false
+// withoutTags appends text[from:to] as a browser shows it: cells of tables with
+// tabs between them, rows in lines; false if there is nothing to undo.
+func (m *mapped) withoutTags(text []byte, from, to int) (changed bool) {
+	at := from
 	for at < to {
 		i := bytes.IndexAny(text[at:to], "<&")
 		if i < 0 {
@@ -176,11 +203,8 @@ func withoutTags(text []byte, from, to int) *mapped {
 		}
 		at += n
 	}
-	if !changed {
-		return nil
-	}
 	m.copy(text, at, to)
-	return m
+	return changed
 }
 
 func (m *mapped) entity(b []byte, at int) int {
@@ -243,9 +267,8 @@ func hasEscapes(text []byte) bool {
 	}
 }
 
-// withoutEscapes returns text[from:to] with the escapes of strings undone once.
-func withoutEscapes(text []byte, from, to int) *mapped {
-	m := &mapped{}
+// withoutEscapes appends text[from:to] with the escapes of strings undone once.
+func (m *mapped) withoutEscapes(text []byte, from, to int) {
 	at := from
 	for at < to {
 		i := bytes.IndexByte(text[at:to], '\\')
@@ -283,7 +306,6 @@ func withoutEscapes(text []byte, from, to int) *mapped {
 		at += size
 	}
 	m.copy(text, at, to)
-	return m
 }
 
 // hexRune reads digits of an escape and returns the length of all of it, 0 for none.
@@ -323,7 +345,7 @@ func (s *scan) joins(from, to int) {
 			lo, _ = lineOf(s.text, lo-1, lo-1)
 		}
 		lo = max(lo, from, site.start-maxSite)
-		m, end := &mapped{}, site
+		m, end := s.newView(), site
 		at = lo
 		for {
 			m.copy(s.text, at, end.start)
@@ -337,7 +359,7 @@ func (s *scan) joins(from, to int) {
 			end = next
 		}
 		m.copy(s.text, end.end, at)
-		s.into(m.text, m.span)
+		s.search(m)
 		at = max(at, end.end)
 	}
 }
@@ -358,7 +380,7 @@ func (s *scan) lists(from, to int) {
 		for open > lo && isQuote(s.text[open-1]) {
 			open--
 		}
-		m := &mapped{}
+		m := s.newView()
 		m.copy(s.text, lo, open)
 		end, pieces := min(to, call+maxSite), 0
 		for p := at; p < end && s.text[p] != ')' && s.text[p] != ']'; p++ {
@@ -377,7 +399,9 @@ func (s *scan) lists(from, to int) {
 		}
 		if pieces > 1 {
 			m.put(`"`, at, 1)
-			s.into(m.text, m.span)
+			s.search(m)
+		} else {
+			s.drop(m)
 		}
 	}
 }
@@ -442,7 +466,8 @@ func blanksBefore(text []byte, from, at int) int {
 // sum searches text[start:end], which ends in =, with the strings of names
 // behind it. Those may be anywhere, so each piece of a secret is a finding.
 func (s *scan) sum(from, lo, start, end int, names [][]byte) {
-	m := &mapped{}
+	m := s.newView()
+	defer s.drop(m)
 	m.copy(s.text, start, end)
 	m.put(`"`, end, 1)
 	pieces := len(m.atoms)
@@ -456,7 +481,7 @@ func (s *scan) sum(from, lo, start, end int, names [][]byte) {
 	last := len(m.atoms)
 	m.put(`"`, end, 1)
 	found := collector{text: m.text}
-	child := scan{ctx: s.ctx, set: s.set, text: m.text, depth: maxDepth, out: &found, up: moved(0)}
+	child := scan{ctx: s.ctx, set: s.set, text: m.text, depth: maxDepth, out: &found}
 	child.all()
 	for _, f := range found.settle() {
 		for i := pieces; i < last; i++ {
@@ -531,9 +556,6 @@ func joinLen(b []byte) int {
 
 // blobs searches what base64 and hexadecimal digits stand for.
 func (s *scan) blobs(from, to int) {
-	if s.depth >= maxDepth {
-		return
-	}
 	text := s.text
 	for at := from + minBlob - 1; at < to; {
 		if !isBase64[text[at]] {
@@ -638,16 +660,16 @@ func (s *scan) percents(from, to int) {
 		for end < to && end-at < maxSite && isURL[text[end]] {
 			end++
 		}
-		m := withoutPercents(text, start, end)
-		s.into(m.text, m.span)
+		m := s.newView()
+		m.withoutPercents(text, start, end)
+		s.search(m)
 		at = end
 	}
 }
 
 var isURL = charSet("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~:/?#[]@!$&()*+,;=%")
 
-func withoutPercents(text []byte, from, to int) *mapped {
-	m := &mapped{}
+func (m *mapped) withoutPercents(text []byte, from, to int) {
 	at := from
 	for at < to {
 		i := bytes.IndexByte(text[at:to], '%')
@@ -665,5 +687,4 @@ func withoutPercents(text []byte, from, to int) *mapped {
 		}
 	}
 	m.copy(text, at, to)
-	return m
 }
