@@ -63,14 +63,22 @@ def ready(client):
 
 
 def interrupted(client, interrupt):
-    """Interrupt a cell that sleeps, once it says that it runs; return how it ended."""
-    msg_id = client.execute("print('runs', flush=True)\nimport time\nfor _ in range(600): time.sleep(0.1)")
+    """Interrupt a cell that sleeps, once it says that it runs; return how it ended.
+
+    The cell says so again and again: an interrupt that finds the kernel in code of its own
+    may end the cell without a word, so the second word is waited for, which a sleep is behind.
+    """
+    words = 0
+    ename = None
+    msg_id = client.execute("import time\nfor _ in range(60): print('runs', flush=True); time.sleep(1)")
     while True:
         msg = client.get_iopub_msg(timeout=DEADLINE)
         if msg["parent_header"].get("msg_id") != msg_id:
             continue
         if msg["msg_type"] == "stream" and "runs" in msg["content"]["text"]:
-            interrupt()
+            words += 1
+            if words == 2:
+                interrupt()
         if msg["msg_type"] == "error":
             ename = msg["content"]["ename"]
         if msg["msg_type"] == "status" and msg["content"]["execution_state"] == "idle":
