@@ -52,7 +52,7 @@ func final(err error) bool {
 	var refused *refusedError
 	return errors.As(err, &refused) || errors.Is(err, errGreeting) || errors.Is(err, errVersion) ||
 		errors.Is(err, errMechanism) || errors.Is(err, errReady) || errors.Is(err, errSocketType) ||
-		errors.Is(err, errIdentity) || errors.Is(err, errFrame) || errors.Is(err, errCommand)
+		errors.Is(err, errIdentity) || errors.Is(err, errFrame) || errors.Is(err, errCommand) || errors.Is(err, errCurve)
 }
 
 // try connects once and does the handshake.
@@ -95,8 +95,9 @@ func (c *client) send(frames [][]byte) error {
 }
 
 // ended closes the connection whose reader ended with err and returns why: a
-// write that failed before says less than what was read last.
+// write that failed before says less than what was read last. The reader calls it.
 func (c *client) ended(err error) error {
+	c.in.wipe()
 	if cause := c.out.shut(err); errors.Is(cause, ErrClosed) {
 		return ErrClosed
 	}

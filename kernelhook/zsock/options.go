@@ -18,6 +18,8 @@ var (
 // Callbacks may run on any goroutine and, but for Handle, must not block and must
 // not call the socket.
 type Options struct {
+	// Curve, if set, makes every connection of the socket a CURVE one: NULL if nil.
+	Curve *Curve
 	// MaxUntrusted is the size in bytes of the largest message that a Router
 	// takes from a peer before Trust: 1 MiB if zero.
 	MaxUntrusted int

@@ -94,22 +94,23 @@ type refusedError struct{ reason string }
 func (e *refusedError) Error() string { return fmt.Sprintf("refused by the other side: %q", e.reason) }
 
 // accept does the server's part of greeting and handshake: RFC 37, "Version
-// Negotiation" and "The NULL Security Mechanism".
+// Negotiation", and the mechanism's own.
 func (p *peer) accept() error {
-	if err := p.greet(); err != nil {
+	m := p.o.accepter()
+	if err := p.greet(m.greeting()); err != nil {
 		return err
 	}
-	r, err := p.in.ready()
+	metadata, err := m.accept(p)
+	var r ready
 	if err == nil {
-		err = p.check(r)
+		r, err = p.check(metadata)
 	}
 	if err != nil {
 		p.refuse(err)
 		return err
 	}
 	p.id = slices.Clone(r.identity)
-	_, err = p.conn.Write(appendReady(nil, ready{socketType: p.kind.name}))
-	return err
+	return m.welcome(p, ready{socketType: p.kind.name}.metadata())
 }
 
 // refuse says why, where the other side can know: RFC 37, "The Socket-Type
@@ -126,35 +127,38 @@ func (p *peer) refuse(err error) {
 
 // connect does the client's part.
 func (p *peer) connect(identity []byte) error {
-	if err := p.greet(); err != nil {
+	m := p.o.connecter()
+	if err := p.greet(m.greeting()); err != nil {
 		return err
 	}
-	if _, err := p.conn.Write(appendReady(nil, ready{p.kind.name, identity})); err != nil {
-		return err
+	metadata, err := m.connect(p, ready{p.kind.name, identity}.metadata())
+	if err == nil {
+		_, err = p.check(metadata)
 	}
-	r, err := p.in.ready()
-	if err != nil {
-		return err
-	}
-	return p.check(r)
-}
-
-func (p *peer) greet() (err error) {
-	if _, err := p.conn.Write([]byte(greeting)); err != nil {
-		return err
-	}
-	p.minor, err = p.in.greet()
 	return err
 }
 
-func (p *peer) check(r ready) error {
+func (p *peer) greet(own string) (err error) {
+	if _, err := p.conn.Write([]byte(own)); err != nil {
+		return err
+	}
+	p.minor, err = p.in.greet(own)
+	return err
+}
+
+// check reads the other side's metadata.
+func (p *peer) check(metadata []byte) (ready, error) {
+	r, err := parseReady(metadata)
+	if err != nil {
+		return r, err
+	}
 	if !slices.Contains(p.kind.peers, r.socketType) {
-		return fmt.Errorf("%w for %s", errSocketType, p.kind.name)
+		return r, fmt.Errorf("%w for %s", errSocketType, p.kind.name)
 	}
 	if p.kind.name != "ROUTER" {
-		return nil // "For all other socket types, the Identity property shall be ignored."
+		return r, nil // "For all other socket types, the Identity property shall be ignored."
 	}
-	return checkIdentity(r.identity)
+	return r, checkIdentity(r.identity)
 }
 
 // allow decides whether the next frame of a message may come.

@@ -3,6 +3,7 @@ package zsock
 import (
 	"fmt"
 	"net"
+	"slices"
 	"sync"
 )
 
@@ -123,6 +124,7 @@ type item struct {
 	off     int // bytes of pieces that are written already
 	size    int
 	command bool
+	sealed  bool // pieces are in the form of the wire also under CURVE
 }
 
 // itemOverhead is what an item costs beside its bytes.
@@ -137,6 +139,7 @@ type queue struct {
 	conn net.Conn
 	cap  int
 	full full
+	box  *sealer // under CURVE; of send while the writer does not run, else of the writer
 
 	mu       sync.Mutex
 	room     sync.Cond // signalled when bytes shrinks or cause is set
@@ -169,7 +172,11 @@ func (q *queue) send(e *encoded) (dropped int, err error) {
 		return dropped, err
 	}
 	done := 0
-	if !q.writing {
+	switch {
+	case q.writing:
+	case q.box != nil:
+		return dropped, q.sendSealed(e)
+	default:
 		if done, err = q.inline.write(e.pieces); err != nil {
 			q.stop(err)
 			return dropped, err
@@ -180,6 +187,28 @@ func (q *queue) send(e *encoded) (dropped int, err error) {
 	}
 	q.push(item{pieces: e.share(), off: done, size: e.size - done, command: e.command})
 	return dropped, nil
+}
+
+// inlineSealLen is the length up to which a message is sealed on the goroutine
+// of the sender, as quickly as a writer could be woken.
+const inlineSealLen = 16 << 10
+
+// sendSealed is send while nothing is queued, under CURVE.
+func (q *queue) sendSealed(e *encoded) error {
+	if e.size > inlineSealLen {
+		q.push(item{pieces: e.share(), size: e.size, command: e.command})
+		return nil
+	}
+	text := q.box.seal(e.pieces)
+	done, err := q.inline.write([][]byte{text})
+	if err != nil {
+		q.stop(err)
+		return err
+	}
+	if done < len(text) {
+		q.push(item{pieces: [][]byte{slices.Clone(text)}, off: done, size: len(text) - done, command: e.command, sealed: true})
+	}
+	return nil
 }
 
 // admit makes room for e.
@@ -233,10 +262,14 @@ func (q *queue) writer(idle chan struct{}) {
 	var bufs net.Buffers
 	for {
 		var size int
-		if bufs, size = q.batch(bufs[:0]); size == 0 {
+		var sealed bool
+		if bufs, size, sealed = q.batch(bufs[:0]); size == 0 {
 			return
 		}
 		pieces := bufs
+		if q.box != nil && !sealed {
+			pieces = net.Buffers{q.box.seal(bufs)}
+		}
 		_, err := pieces.WriteTo(q.conn)
 		clear(bufs)
 		q.mu.Lock()
@@ -250,17 +283,19 @@ func (q *queue) writer(idle chan struct{}) {
 }
 
 // batch takes what one writev can carry from the queue. What it took can no
-// longer be dropped: a part of it may be written.
-func (q *queue) batch(bufs net.Buffers) (_ net.Buffers, size int) {
+// longer be dropped: a part of it may be written. What is sealed already, which
+// only the first one can be, comes alone.
+func (q *queue) batch(bufs net.Buffers) (_ net.Buffers, size int, sealed bool) {
 	const maxPieces, maxBytes = 256, 256 << 10
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	for q.items.len() > 0 && len(bufs) < maxPieces && size < maxBytes {
+	for q.items.len() > 0 && len(bufs) < maxPieces && size < maxBytes && !sealed {
 		it := q.items.pop()
 		if it.command {
 			q.commands--
 		}
 		size += it.size + itemOverhead
+		sealed = it.sealed
 		for _, p := range it.pieces {
 			if it.off < len(p) {
 				bufs = append(bufs, p[it.off:])
@@ -269,7 +304,8 @@ func (q *queue) batch(bufs net.Buffers) (_ net.Buffers, size int) {
 		}
 	}
 	q.writing = size > 0
-	return bufs, size
+	q.wipe()
+	return bufs, size, sealed
 }
 
 // stop ends writing because of err, the first of which counts; q.mu is held.
@@ -290,6 +326,14 @@ func (q *queue) close(err error) {
 		q.closed = true
 		close(q.gone)
 		_ = q.conn.Close()
+		q.wipe()
+	}
+}
+
+// wipe forgets the key once nothing can be written any more; q.mu is held.
+func (q *queue) wipe() {
+	if q.box != nil && q.closed && !q.writing {
+		q.box.wipe()
 	}
 }
 

@@ -27,6 +27,7 @@ type reader struct {
 	end  int
 	ttl  time.Duration // of the last PING; zero once anything was read
 	used bool          // a byte of the next message or command has arrived
+	box  *opener       // under CURVE: every frame is one of its commands
 
 	// command is called with the body of each command, which is valid until it returns.
 	command func(body []byte) error
@@ -121,12 +122,12 @@ func (r *reader) header() (flags byte, size uint64, err error) {
 
 // greet reads the other side's greeting and returns its minor version. It
 // looks at each part as soon as that is there, since an old peer sends no more.
-func (r *reader) greet() (minor byte, err error) {
+func (r *reader) greet(own string) (minor byte, err error) {
 	for _, n := range []int{1, 11, greetingLen} {
 		if err := r.fill(n); err != nil {
 			return 0, err
 		}
-		if minor, err = checkGreeting(r.buf[r.at : r.at+n]); err != nil {
+		if minor, err = checkGreeting(r.buf[r.at:r.at+n], own); err != nil {
 			return 0, err
 		}
 	}
@@ -134,30 +135,31 @@ func (r *reader) greet() (minor byte, err error) {
 	return minor, nil
 }
 
-// ready reads the READY command that ends the handshake.
-func (r *reader) ready() (ready, error) {
+// expect reads a command of the handshake, which must have this name, and
+// returns its data, valid until the next call. bad is the error for another one.
+func (r *reader) expect(name string, bad error) (data []byte, err error) {
 	flags, size, err := r.header()
 	if err != nil {
-		return ready{}, err
+		return nil, err
 	}
 	if flags&flagCommand == 0 || size > maxCommand {
-		return ready{}, errReady
+		return nil, bad
 	}
 	body, err := r.take(int(size))
 	if err != nil {
-		return ready{}, err
+		return nil, err
 	}
-	name, data, err := splitCommand(body)
+	got, data, err := splitCommand(body)
 	if err != nil {
-		return ready{}, err
+		return nil, err
 	}
-	if string(name) == "ERROR" {
-		return ready{}, errRefused(data)
+	if string(got) == "ERROR" {
+		return nil, errRefused(data)
 	}
-	if string(name) != "READY" {
-		return ready{}, errReady
+	if string(got) != name {
+		return nil, bad
 	}
-	return parseReady(data)
+	return data, nil
 }
 
 // message reads up to the end of the next message. Commands are handled on the
@@ -165,25 +167,23 @@ func (r *reader) ready() (ready, error) {
 func (r *reader) message() (*buffer, error) {
 	r.used = false
 	b := r.pool.get(0)
-	for {
+	for more := true; more; {
 		flags, size, err := r.header()
+		switch {
+		case err != nil:
+		case r.box != nil:
+			more, err = r.sealed(b, size)
+		case flags&flagCommand != 0:
+			err = r.handle(size)
+		default:
+			r.used = true
+			more, err = flags&flagMore != 0, r.frame(b, size)
+		}
 		if err != nil {
 			return r.fail(b, err)
 		}
-		if flags&flagCommand != 0 {
-			if err := r.handle(size); err != nil {
-				return r.fail(b, err)
-			}
-			continue
-		}
-		r.used = true
-		if err := r.frame(b, size); err != nil {
-			return r.fail(b, err)
-		}
-		if flags&flagMore == 0 {
-			return b, nil
-		}
 	}
+	return b, nil
 }
 
 func (r *reader) fail(b *buffer, err error) (*buffer, error) {
@@ -280,4 +280,80 @@ func noEOF(err error) error {
 		return io.ErrUnexpectedEOF
 	}
 	return err
+}
+
+// wipe forgets the key.
+func (r *reader) wipe() {
+	if r.box != nil {
+		r.box.wipe()
+	}
+}
+
+// sealed reads a MESSAGE of CURVE of this size. It adds the frame that is in it
+// to b, or handles the command that is in it, and reports whether more has to
+// come before the message is whole.
+func (r *reader) sealed(b *buffer, size uint64) (more bool, err error) {
+	if size < uint64(messageExtra) {
+		return false, errCurve
+	}
+	eager, err := r.allow(b.size+size-uint64(messageExtra), len(b.parts)+1)
+	if err != nil {
+		return false, err
+	}
+	head, err := r.take(messageHead)
+	if err != nil {
+		return false, noEOF(err)
+	}
+	if err := r.box.head(head); err != nil {
+		return false, err
+	}
+	if n := int(size) - messageHead; n > len(r.buf) {
+		text := r.pool.get(0)
+		defer r.pool.put(text)
+		if err = r.short(text, n, eager); err == nil {
+			more, err = r.opened(b, text.data)
+		}
+		return more, err
+	}
+	text, err := r.take(int(size) - messageHead)
+	if err != nil {
+		return false, noEOF(err)
+	}
+	return r.opened(b, text)
+}
+
+// opened opens the box of a MESSAGE.
+func (r *reader) opened(b *buffer, box []byte) (more bool, err error) {
+	n, at := len(box)-boxed, len(b.data) // with the flags
+	var out []byte
+	if n > keepLen {
+		out, err = r.box.open(make([]byte, 0, n), box)
+	} else {
+		b.grow(n)
+		out, err = r.box.open(b.data, box)
+		out = out[at:]
+	}
+	if err != nil {
+		return false, err
+	}
+	flags, body := out[0], out[1:]
+	if flags == innerCommand {
+		return true, r.inner(body)
+	}
+	r.used = true
+	b.size += uint64(len(body))
+	if n > keepLen {
+		b.add(body)
+	} else {
+		b.data = b.data[:at+copy(out, body)] // over the flags
+		b.add(nil)
+	}
+	return flags == innerMore, nil
+}
+
+func (r *reader) inner(body []byte) error {
+	if len(body) > maxCommand {
+		return fmt.Errorf("%w: command of %d bytes", errTooLong, len(body))
+	}
+	return r.command(body)
 }

@@ -114,6 +114,7 @@ func (s *server) serve(p *peer) {
 		}
 	}
 	err = p.out.shut(err)
+	p.in.wipe()
 	s.mu.Lock()
 	s.peers = slices.DeleteFunc(s.peers, func(q *peer) bool { return q == p })
 	if p.established {

@@ -23,10 +23,16 @@ const (
 	maxIdentity = 255
 )
 
-// greeting is RFC 37, "Formal Grammar": signature, version 3.1, NULL, as-server 0, filler.
-const greeting = "\xff\x00\x00\x00\x00\x00\x00\x00\x00\x7f" + "\x03\x01" +
-	"NULL\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00" + "\x00" +
-	"\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00"
+// Greetings are RFC 37, "Formal Grammar": signature, version 3.1, mechanism, as-server, filler.
+const (
+	greeting       = greetingStart + "NULL\x00" + greetingPad + "\x00" + greetingFill
+	greetingClient = greetingStart + "CURVE" + greetingPad + "\x00" + greetingFill
+	greetingServer = greetingStart + "CURVE" + greetingPad + "\x01" + greetingFill
+
+	greetingStart = "\xff\x00\x00\x00\x00\x00\x00\x00\x00\x7f" + "\x03\x01"
+	greetingPad   = "\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00"
+	greetingFill  = "\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00"
+)
 
 // What ends a connection. The texts are the classes in testdata/wire.
 var (
@@ -38,6 +44,7 @@ var (
 	errIdentity   = errors.New("bad identity")
 	errFrame      = errors.New("bad frame")
 	errCommand    = errors.New("bad command")
+	errCurve      = errors.New("bad curve")
 	errTooLong    = errors.New("too long")
 	errTooSlow    = errors.New("peer does not read")
 	errReplaced   = errors.New("identity taken over by a new connection")
@@ -45,10 +52,11 @@ var (
 )
 
 // checkGreeting checks as much of a greeting as g holds and returns the minor
-// version once it is there. The padding has no meaning: RFC 37, "Version
-// Negotiation". as-server has none under NULL and go-zeromq sets it, so it is
-// not looked at.
-func checkGreeting(g []byte) (minor byte, err error) {
+// version once it is there; own is the greeting of this side. The padding has no
+// meaning: RFC 37, "Version Negotiation". as-server has none under NULL and
+// go-zeromq sets it, so it is not looked at; two servers of CURVE wait for each
+// other until their deadlines.
+func checkGreeting(g []byte, own string) (minor byte, err error) {
 	// A ZMTP 1.0 peer begins with the length of its identity, an HTTP client
 	// with a letter.
 	if len(g) > 0 && g[0] != 0xff {
@@ -63,7 +71,7 @@ func checkGreeting(g []byte) (minor byte, err error) {
 	if len(g) < greetingLen {
 		return 0, nil
 	}
-	if string(g[12:32]) != greeting[12:32] {
+	if string(g[12:32]) != own[12:32] {
 		return 0, errMechanism
 	}
 	if g[10] > 3 {
@@ -134,11 +142,15 @@ type ready struct {
 
 // appendReady appends a READY command: RFC 37, "The NULL Security Mechanism".
 func appendReady(dst []byte, r ready) []byte {
+	return appendCommand(dst, "READY", r.metadata())
+}
+
+func (r ready) metadata() []byte {
 	m := appendProperty(nil, "Socket-Type", r.socketType)
 	if len(r.identity) > 0 {
 		m = appendProperty(m, "Identity", string(r.identity))
 	}
-	return appendCommand(dst, "READY", m)
+	return m
 }
 
 func appendProperty(dst []byte, name, value string) []byte {

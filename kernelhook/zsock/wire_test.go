@@ -78,7 +78,7 @@ func class(err error) string {
 	if errors.As(err, &refused) {
 		return "refused"
 	}
-	for _, e := range []error{errGreeting, errVersion, errMechanism, errReady, errSocketType, errIdentity, errFrame, errCommand, errTooLong} {
+	for _, e := range []error{errGreeting, errVersion, errMechanism, errReady, errSocketType, errIdentity, errFrame, errCommand, errCurve, errTooLong} {
 		if errors.Is(err, e) {
 			return e.Error()
 		}

@@ -1,0 +1,110 @@
+package zsock
+
+import (
+	"crypto/rand"
+	"crypto/subtle"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+
+	"golang.org/x/crypto/curve25519"
+	"golang.org/x/crypto/salsa20/salsa"
+)
+
+// keyLen is the length of every key of CURVE: RFC 26, "Cryptographic Conventions".
+const keyLen = 32
+
+// key is a key of CURVE: secret, public, or shared by two sides.
+type key = [keyLen]byte
+
+// Curve is a pair of long-term keys of CURVE, RFC 26. A listening socket proves
+// with it that it has the secret key; a dialling one uses the same pair for
+// itself and expects the other side to have it, as jupyter_client does with
+// the pair of a connection file. It takes any client that knows the public
+// key, also one with keys of its own, such as jupyter_client's heartbeat: who a
+// client is shows by the signature of its messages. A Curve prints as
+// [curve keys].
+type Curve struct{ public, secret key }
+
+// ParseCurve takes a pair in Z85, RFC 32, as a connection file has it. An
+// error has no part of the keys in it.
+func ParseCurve(public, secret string) (*Curve, error) {
+	c := new(Curve)
+	if !parseZ85(&c.public, public) {
+		return nil, errors.New("zsock: the public key of CURVE is not 40 characters of Z85")
+	}
+	if !parseZ85(&c.secret, secret) {
+		return nil, errors.New("zsock: the secret key of CURVE is not 40 characters of Z85")
+	}
+	if own := publicOf(&c.secret); subtle.ConstantTimeCompare(own[:], c.public[:]) != 1 {
+		return nil, errors.New("zsock: the two keys of CURVE are not a pair")
+	}
+	return c, nil
+}
+
+// Format keeps the keys out of whatever is printed.
+func (Curve) Format(s fmt.State, _ rune) { _, _ = io.WriteString(s, "[curve keys]") }
+
+// z85 are the digits of RFC 32.
+const z85 = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ.-:+=^!/*?&<>()[]{}@%$#"
+
+// parseZ85 reads the key k from its 40 characters. Five characters are four
+// bytes; five that mean more than four bytes can hold are refused.
+func parseZ85(k *key, text string) bool {
+	if len(text) != keyLen/4*5 {
+		return false
+	}
+	for i := range keyLen / 4 {
+		var word uint64
+		for _, c := range []byte(text[5*i : 5*i+5]) {
+			digit, ok := z85Digit(c)
+			if !ok {
+				return false
+			}
+			word = word*85 + digit
+		}
+		if word > 1<<32-1 {
+			return false
+		}
+		binary.BigEndian.PutUint32(k[4*i:], uint32(word))
+	}
+	return true
+}
+
+// z85Digit looks at every digit, so that its time says nothing of a secret key.
+func z85Digit(c byte) (digit uint64, ok bool) {
+	found := 0
+	for i := range len(z85) {
+		is := subtle.ConstantTimeByteEq(c, z85[i])
+		digit |= uint64(is * i)
+		found |= is
+	}
+	return digit, found == 1
+}
+
+// newPair makes a pair of short-term keys.
+func newPair() (public, secret key) {
+	_, _ = rand.Read(secret[:]) // never fails
+	return publicOf(&secret), secret
+}
+
+func publicOf(secret *key) (public key) {
+	curve25519.ScalarBaseMult(&public, secret)
+	return public
+}
+
+// agree computes into k what the holder of secret shares with that of public:
+// crypto_box_beforenm of NaCl. Unlike package box it refuses a public key of
+// low order, with which everybody shares the same: a client with such keys
+// would get through the whole handshake without knowing the server's public key.
+func agree(k, secret, public *key) error {
+	shared, err := curve25519.X25519(secret[:], public[:])
+	if err != nil {
+		return errCurve
+	}
+	var zeros [16]byte
+	salsa.HSalsa20(k, &zeros, (*key)(shared), &salsa.Sigma)
+	clear(shared)
+	return nil
+}
