@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/nbhush/nbhush/kernelhook/proxy"
+	"github.com/nbhush/nbhush/kernelhook/zsock"
 )
 
 // maxConnection is the size in bytes of the largest connection file that is read.
@@ -27,9 +28,11 @@ type connection struct {
 	Stdin     int    `json:"stdin_port"`
 	IOPub     int    `json:"iopub_port"`
 	Heartbeat int    `json:"hb_port"`
-	Curve     string `json:"curve_publickey"`
+	Public    string `json:"curve_publickey"`
+	Secret    string `json:"curve_secretkey"`
 
-	all map[string]json.RawMessage
+	curve *zsock.Curve // of these two; nil without encryption
+	all   map[string]json.RawMessage
 }
 
 func readConnection(path string) (*connection, error) {
@@ -51,6 +54,12 @@ func readConnection(path string) (*connection, error) {
 	if c.Transport != "tcp" && c.Transport != "ipc" {
 		return nil, fmt.Errorf("read the connection file: transport %q is neither tcp nor ipc", c.Transport)
 	}
+	// One without the other means nothing to jupyter_client and ipykernel.
+	if c.Public != "" && c.Secret != "" {
+		if c.curve, err = zsock.ParseCurve(c.Public, c.Secret); err != nil {
+			return nil, fmt.Errorf("read the connection file: %w", err)
+		}
+	}
 	return c, nil
 }
 
@@ -68,14 +77,17 @@ func (c *connection) endpoints() proxy.Endpoints {
 	}
 	return proxy.Endpoints{
 		Shell: at(c.Shell), Control: at(c.Control), Stdin: at(c.Stdin), IOPub: at(c.IOPub), Heartbeat: at(c.Heartbeat),
+		Curve: c.curve,
 	}
 }
 
 // behind returns the connection of the kernel itself: ipc in dir, everything
-// else as it is. CURVE is between the client and the hook alone.
+// else as it is. CURVE is between the clients and the hook alone: who could
+// listen on a socket in dir could as well read the keys there, and a kernel that
+// does not speak CURVE has it by its hook.
 func (c *connection) behind(dir string) *connection {
 	b := *c
-	b.Transport, b.IP, b.Curve = "ipc", filepath.Join(dir, "k"), ""
+	b.Transport, b.IP, b.curve = "ipc", filepath.Join(dir, "k"), nil
 	b.Shell, b.Control, b.Stdin, b.IOPub, b.Heartbeat = 1, 2, 3, 4, 5
 	b.all = map[string]json.RawMessage{}
 	for k, v := range c.all {

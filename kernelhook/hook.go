@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/exec"
 	"os/signal"
 	"path/filepath"
 	"slices"
@@ -69,13 +68,6 @@ func Run(ctx context.Context, o Options) (Exit, error) {
 	if err != nil {
 		return Exit{}, err
 	}
-	if c.Curve != "" {
-		h.warn(&api.Error{
-			Code: api.CodeVersion, Message: "the kernel runs without nbhush: its connection is encrypted with CURVE",
-			Mend: `set transport_encryption to "disabled" in Jupyter's configuration`,
-		})
-		return h.bare(signals)
-	}
 	return h.run(ctx, c, signals)
 }
 
@@ -120,18 +112,6 @@ func (h *hook) catch() chan os.Signal {
 	signals := make(chan os.Signal, 16)
 	signal.Notify(signals, append(slices.Clone(absorbed), forwarded...)...)
 	return signals
-}
-
-// bare runs the kernel with nobody in the middle.
-func (h *hook) bare(signals chan os.Signal) (Exit, error) {
-	cmd := exec.Command(h.Argv[0], h.Argv[1:]...)
-	cmd.Env, cmd.Stdin, cmd.Stdout, cmd.Stderr = h.Env, os.Stdin, h.Stdout, h.Stderr
-	wait, err := startChild(cmd)
-	if err != nil {
-		return Exit{}, fmt.Errorf("start the kernel: %w", err)
-	}
-	go forward(signals, cmd.Process)
-	return exited(cmd, wait())
 }
 
 func (h *hook) run(ctx context.Context, c *connection, signals chan os.Signal) (_ Exit, err error) {

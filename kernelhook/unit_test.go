@@ -42,6 +42,8 @@ func TestConnection(t *testing.T) {
 			proxy.Endpoints{Shell: "ipc:///tmp/k x-1", Control: "ipc:///tmp/k x-2", Stdin: "ipc:///tmp/k x-3", IOPub: "ipc:///tmp/k x-4", Heartbeat: "ipc:///tmp/k x-5"},
 			false,
 		},
+		{"half of a pair", `{"transport":"ipc","ip":"k","curve_publickey":"x"}`, proxy.Endpoints{Shell: "ipc://k-0", Control: "ipc://k-0", Stdin: "ipc://k-0", IOPub: "ipc://k-0", Heartbeat: "ipc://k-0"}, false},
+		{"keys that are none", `{"curve_publickey":"x","curve_secretkey":"y"}`, proxy.Endpoints{}, true},
 		{"another transport", `{"transport":"pgm"}`, proxy.Endpoints{}, true},
 		{"not JSON", `{"key":"k`, proxy.Endpoints{}, true},
 		{"ports that are none", `{"shell_port":"1"}`, proxy.Endpoints{}, true},
@@ -65,14 +67,19 @@ func TestConnection(t *testing.T) {
 // The kernel's connection file keeps what it does not know, has no CURVE keys,
 // and is for this user only.
 func TestConnectionBehind(t *testing.T) {
+	// The example of libzmq's manual.
+	const public, secret = "Yne@$w-vo<fVvi]a<NY6T1ed:M$fCG*[IaLV{hID", "D:)Q[IlAW!ahhC2ac:9*A}h:p?([4%wOTJ%JR%cs"
 	dir := t.TempDir()
 	front := filepath.Join(dir, "front.json")
-	if err := os.WriteFile(front, []byte(`{"ip":"127.0.0.1","key":"k","signature_scheme":"hmac-sha256","kernel_name":"x","new":[1.50],"curve_secretkey":"s","shell_port":7}`), 0o600); err != nil {
+	if err := os.WriteFile(front, []byte(`{"ip":"127.0.0.1","key":"k","signature_scheme":"hmac-sha256","kernel_name":"x","new":[1.50],"curve_publickey":"`+public+`","curve_secretkey":"`+secret+`","shell_port":7}`), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	c, err := readConnection(front)
 	if err != nil {
 		t.Fatal(err)
+	}
+	if c.endpoints().Curve == nil || c.behind("/run/k").endpoints().Curve != nil {
+		t.Errorf("CURVE in front %v, behind %v", c.endpoints().Curve, c.behind("/run/k").endpoints().Curve)
 	}
 	path := filepath.Join(dir, "back.json")
 	if err := c.behind("/run/k").write(path); err != nil {

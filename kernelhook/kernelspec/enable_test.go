@@ -203,7 +203,7 @@ func TestKernelsWithoutAFile(t *testing.T) {
 		t.Fatalf("got %+v", got)
 	}
 	f, err := parse([]byte(read(t, file)))
-	if err != nil || f.binary() != k.Binary || strings.Contains(string(f.src), "supported_encryption") || f.display != "Python 3 (ipykernel)" {
+	if err != nil || f.binary() != k.Binary || !strings.Contains(string(f.src), "supported_encryption") || f.display != "Python 3 (ipykernel)" {
 		t.Errorf("%s, %v", f.src, err)
 	}
 	if got := enable(t, k); got[0].Did != DidNothing {

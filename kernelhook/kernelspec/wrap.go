@@ -145,8 +145,6 @@ func (f *file) needsPython() bool { return usualPython.MatchString(f.argv[0]) }
 //
 //   - argv gets nbhush's words in front, a "python" that Jupyter would have
 //     replaced becomes its path, and {resource_dir} the folder w.dir, if any;
-//   - metadata.supported_encryption goes, since the hook does not speak CURVE:
-//     with it, transport_encryption=auto would wait forever for a kernel;
 //   - an empty env of a usual Python spec gets NBHUSH_SPEC.
 func (f *file) wrap(w wrapping) ([]byte, error) {
 	if f.binary() != "" || isNbhush(f.argv[0]) {
@@ -156,7 +154,6 @@ func (f *file) wrap(w wrapping) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	edits = append(edits, without(f.metadata, "supported_encryption")...)
 	mark, err := f.addMark(w.name)
 	if err != nil {
 		return nil, err
@@ -228,7 +225,7 @@ func (f *file) rebind(binary string) ([]byte, error) {
 
 // unwrap takes nbhush's words out of a wrapped kernel.json that somebody edited
 // since, so that the original beside it is no longer what they want. Their
-// edits stay; supported_encryption does not come back.
+// edits stay.
 func (f *file) unwrap() []byte {
 	edits := []edit{{f.places[0][0], f.places[1+len(own)][0], ""}}
 	if _, ok := find(f.env, envMark); ok {

@@ -14,6 +14,8 @@ import (
 // Endpoints are the addresses of the five channels, tcp://HOST:PORT or ipc://PATH.
 type Endpoints struct {
 	Shell, Control, Stdin, IOPub, Heartbeat string
+
+	Curve *zsock.Curve // keys of all five, nil without encryption
 }
 
 // channel is one of those on which requests come and replies go.
@@ -40,13 +42,13 @@ type front struct {
 func listen(e Endpoints, request func(channel, zsock.Message)) (f *front, err error) {
 	f = new(front)
 	for c := range channels {
-		o := zsock.Options{Handle: func(m zsock.Message) { request(c, m) }}
+		o := zsock.Options{Curve: e.Curve, Handle: func(m zsock.Message) { request(c, m) }}
 		if f.routers[c], err = zsock.ListenRouter(e.of(c), o); err != nil {
 			return f, fmt.Errorf("bind the kernel's ports: %w", err)
 		}
 	}
-	if f.iopub, err = zsock.ListenXPub(e.IOPub, zsock.Options{}); err == nil {
-		f.heartbeat, err = zsock.ListenEcho(e.Heartbeat, zsock.Options{})
+	if f.iopub, err = zsock.ListenXPub(e.IOPub, zsock.Options{Curve: e.Curve}); err == nil {
+		f.heartbeat, err = zsock.ListenEcho(e.Heartbeat, zsock.Options{Curve: e.Curve})
 	}
 	if err != nil {
 		return f, fmt.Errorf("bind the kernel's ports: %w", err)
@@ -84,12 +86,12 @@ func dial(ctx context.Context, e Endpoints, reply func(channel, zsock.Message)) 
 	identity := []byte("nbhush-" + rand.Text())
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() (err error) {
-		b.iopub, err = zsock.DialSub(ctx, e.IOPub, [][]byte{{}}, zsock.Options{})
+		b.iopub, err = zsock.DialSub(ctx, e.IOPub, [][]byte{{}}, zsock.Options{Curve: e.Curve})
 		return err
 	})
 	for c := range channels {
 		g.Go(func() (err error) {
-			o := zsock.Options{Handle: func(m zsock.Message) { reply(c, m) }}
+			o := zsock.Options{Curve: e.Curve, Handle: func(m zsock.Message) { reply(c, m) }}
 			b.dealers[c], err = zsock.DialDealer(ctx, e.of(c), identity, o)
 			return err
 		})

@@ -24,7 +24,8 @@ class Manager(KernelManager):
         argv = self.command or [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
         if self.hooked:
             argv = HOOK + ["-f", "{connection_file}", "--"] + argv
-        return KernelSpec(argv=argv, display_name="test", language="python", interrupt_mode="signal")
+        return KernelSpec(argv=argv, display_name="test", language="python", interrupt_mode="signal",
+                          metadata={"supported_encryption": ["curve"]})
 
 
 def start(hooked=True, command=None, **kw):
@@ -34,8 +35,8 @@ def start(hooked=True, command=None, **kw):
     return km
 
 
-def client(km):
-    kc = km.client()
+def client(km, **kw):
+    kc = km.client(**kw)
     kc.start_channels()
     kc.wait_for_ready(timeout=LIMIT)
     return kc

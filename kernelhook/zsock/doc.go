@@ -14,8 +14,15 @@
 //	       <── writev, not blocking ── Send, when nothing is queued
 //	       <── writev ── writer <── queue, capped in bytes <── Send, otherwise
 //
-// The protocol is ZMTP 3.1 with the NULL mechanism, RFC 37 of zeromq, which
-// includes ZMTP 3.0, RFC 23. Older peers are refused.
+// The protocol is ZMTP 3.1, RFC 37 of zeromq, which includes ZMTP 3.0, RFC 23;
+// older peers are refused. The mechanism is NULL or, with Options.Curve, CURVE,
+// RFC 25 and 26:
+//
+//	client ── HELLO: public key C', proof that S is known ──────> server, keys S, s
+//	       <── WELCOME: public key S', cookie (C' and s') ─────── forgets C', s'
+//	       ── INITIATE: cookie, client's key C, vouch, metadata ─> opens its cookie
+//	       <── READY: metadata ──────────────────────────────────
+//	       <── MESSAGE: nonce, box of one frame or command ─────>
 //
 // What holds, whatever the other side of a connection does:
 //
@@ -23,6 +30,9 @@
 //   - Malformed input closes the connection that it came on, and no other.
 //   - Memory follows the bytes that have arrived, not the sizes that were
 //     claimed, and until [Router.Trust] is capped at Options.MaxUntrusted for each peer.
+//   - Under CURVE nothing is taken that was not sealed on this connection, in this
+//     order; before its INITIATE a client gets one WELCOME, and no word on what was
+//     wrong. Long-term keys are kept, those of a connection are wiped at its end.
 //   - A connection has its reader and, while something is queued, its writer;
 //     Close ends both and returns after they have ended.
 //

@@ -41,12 +41,6 @@ class NbhushProvisioner(LocalProvisioner):
         connection_file = getattr(self.parent, "connection_file", "")
         if not connection_file or env.get("NBHUSH", "").lower() == "off":
             return self.bare
-        if getattr(self.parent, "curve_publickey", None) is not None:
-            self.log.warning(
-                "nbhush: this kernel runs without nbhush: it has an encrypted transport "
-                "(transport_encryption), which nbhush does not speak yet"
-            )
-            return self.bare
         if is_nbhush(cmd) and runs(cmd[0]):
             return cmd
         if is_nbhush(self.bare):

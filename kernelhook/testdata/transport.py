@@ -1,0 +1,86 @@
+"""Kernels over each transport that a connection file can name, with and without CURVE."""
+import tempfile
+
+import zmq
+from jupyter_client.channels import HBChannel
+
+from harness import *
+
+transport, encryption = sys.argv[1:]
+options = {"transport_encryption": encryption}
+if transport == "ipc":
+    options.update(transport="ipc", ip=os.path.join(tempfile.mkdtemp(dir=os.path.dirname(os.environ["NBHUSH_TEST_AGENT"])), "k"))
+elif transport == "ipv6":
+    # jupyter_client holds ::1 for another machine and asks a socket of IPv4 for free ports, so its own
+    # check is taken out here; libzmq knows IPv6 where it is told to.
+    import socket
+
+    from jupyter_client.provisioning import local_provisioner
+
+    local_provisioner.is_local_ip = lambda ip: True
+
+    context = zmq.Context()
+    context.setsockopt(zmq.IPV6, 1)
+    options.update(ip="::1", cache_ports=False, context=context)
+    sockets = [socket.create_server(("::1", 0), family=socket.AF_INET6) for _ in range(5)]
+    for kind, s in zip(("shell", "control", "stdin", "iopub", "hb"), sockets):
+        options[kind + "_port"] = s.getsockname()[1]
+        s.close()
+
+km = start(**options)
+kc = client(km, context=km.context)
+info = km.get_connection_info()
+tell(curve=[bool(info.get("curve_publickey")), bool(info.get("curve_secretkey"))], transport=km.transport)
+
+o = run(kc, "import os; print('T=' + os.environ['TOKEN']); 6*7")
+tell(stream=o.text(), result=o.of("execute_result")[0]["data"]["text/plain"], types=o.types())
+o = run(kc, "import nbhush; v = nbhush.get('ASKED'); print(v[::-1] != v); v")
+tell(result=o.of("execute_result")[0]["data"]["text/plain"], stream=o.text())
+o = run(kc, "print(input('who? '))", stdin="me")
+tell(stream=o.text(), prompts=[m["content"]["prompt"] for m in o.messages if m["msg_type"] == "input_request"])
+o = run(kc, "for i in range(2000): print(i, flush=True)\nprint('x' * 20_000_000)")
+text = o.text()
+tell(lines=text.startswith("0\n1\n") and "1999\nxx" in text, size=len(text) - len("".join("%d\n" % i for i in range(2000))))
+kc.session.send(kc.control_channel.socket, kc.session.msg("kernel_info_request", {}))
+tell(control=kc.get_control_msg(timeout=LIMIT)["msg_type"])
+beating = kc.hb_channel
+beating._running = True
+kc.hb_channel.unpause()
+end = time.monotonic() + LIMIT
+while not beating.is_beating() and time.monotonic() < end:
+    time.sleep(0.05)
+tell(heart=beating.is_beating())
+
+
+def heard(**keys):
+    """What a subscriber that has only these keys hears of a cell."""
+    s = km.context.socket(zmq.SUB)
+    s.linger = 0
+    for key, value in keys.items():
+        setattr(s, key, value)
+    s.subscribe(b"")
+    s.connect(km._make_url("iopub"))
+    try:
+        end = time.monotonic() + (LIMIT if not keys and encryption == "disabled" else 1.5)
+        while time.monotonic() < end:
+            run(kc, "print('secret to others')")
+            if s.poll(50):
+                return True
+        return False
+    finally:
+        s.close()
+
+
+public, secret = zmq.curve_keypair()
+other, _ = zmq.curve_keypair()
+tell(plain=heard(), other=heard(curve_publickey=public, curve_secretkey=secret, curve_serverkey=other))
+
+o = run(kc, "from ipykernel.connect import get_connection_info as c; import json; i = json.loads(c()); print(i['transport'], 'curve_publickey' in i)")
+tell(behind=o.text())
+km.restart_kernel()
+kc.wait_for_ready(timeout=LIMIT)
+o = run(kc, "import os; print('T=' + os.environ['TOKEN'])")
+tell(restart=o.text(), same=info.get("curve_publickey") == km.get_connection_info().get("curve_publickey"))
+kc.stop_channels()
+km.shutdown_kernel()
+tell(end=km.has_kernel)
