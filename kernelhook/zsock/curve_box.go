@@ -44,13 +44,14 @@ type sealer struct {
 	count  uint64 // of the last nonce
 	plain  []byte // empty between two frames
 	out    []byte // what seal returned last
+	one    [1][]byte
 }
 
 func (s *sealer) wipe() { *s = sealer{} }
 
 // seal returns what a queue holds, whole frames under NULL, as MESSAGE
-// commands. The result is the caller's until the next call.
-func (s *sealer) seal(pieces [][]byte) []byte {
+// commands in one piece, which is the caller's until the next call.
+func (s *sealer) seal(pieces [][]byte) [][]byte {
 	dst := s.out[:0]
 	for i := 0; i < len(pieces); i++ {
 		for p := pieces[i]; len(p) > 0; {
@@ -68,7 +69,8 @@ func (s *sealer) seal(pieces [][]byte) []byte {
 	if s.out = dst; cap(dst) > keepLen {
 		s.out = nil
 	}
-	return dst
+	s.one[0] = dst
+	return s.one[:]
 }
 
 // frame appends one frame with its header.

@@ -155,6 +155,11 @@ type curveClient struct {
 	shared             key    // after WELCOME: of the short-term keys
 }
 
+func (c *curveClient) wipe() {
+	clear(c.shortSecret[:])
+	clear(c.shared[:])
+}
+
 // hello returns the data of a HELLO. Its nonce is the first of the client's.
 func (c *curveClient) hello() ([]byte, error) {
 	c.short, c.shortSecret = newPair()
@@ -170,7 +175,6 @@ func (c *curveClient) hello() ([]byte, error) {
 
 // answerWelcome answers the data of a WELCOME with that of an INITIATE.
 func (c *curveClient) answerWelcome(welcome, metadata []byte) ([]byte, error) {
-	defer clear(c.shortSecret[:])
 	if len(welcome) != welcomeLen {
 		return nil, errCurve
 	}

@@ -70,13 +70,18 @@ func (p *peer) hearCurve(name string) ([]byte, error) {
 // secure puts the traffic into boxes. It takes the shared key.
 func (p *peer) secure(shared *key, in, out string, received, sent uint64) {
 	p.in.box = &opener{key: *shared, prefix: in, count: received}
-	p.out.box = &sealer{key: *shared, prefix: out, count: sent}
+	p.out.secure(&sealer{key: *shared, prefix: out, count: sent})
 	clear(shared[:])
 }
 
 func (*curveServer) greeting() string { return greetingServer }
 
-func (s *curveServer) accept(p *peer) ([]byte, error) {
+func (s *curveServer) accept(p *peer) (_ []byte, err error) {
+	defer func() {
+		if err != nil {
+			clear(s.shared[:])
+		}
+	}()
 	hello, err := p.hearCurve("HELLO")
 	if err != nil {
 		return nil, err
@@ -104,6 +109,7 @@ func (s *curveServer) welcome(p *peer, metadata []byte) error {
 func (*curveClient) greeting() string { return greetingClient }
 
 func (c *curveClient) connect(p *peer, metadata []byte) ([]byte, error) {
+	defer c.wipe()
 	hello, err := c.hello()
 	if err != nil {
 		return nil, err

@@ -200,15 +200,23 @@ func (q *queue) sendSealed(e *encoded) error {
 		return nil
 	}
 	text := q.box.seal(e.pieces)
-	done, err := q.inline.write([][]byte{text})
+	done, err := q.inline.write(text)
 	if err != nil {
 		q.stop(err)
 		return err
 	}
-	if done < len(text) {
-		q.push(item{pieces: [][]byte{slices.Clone(text)}, off: done, size: len(text) - done, command: e.command, sealed: true})
+	if rest := text[0][done:]; len(rest) > 0 {
+		q.push(item{pieces: [][]byte{slices.Clone(rest)}, size: len(rest), command: e.command, sealed: true})
 	}
 	return nil
+}
+
+// secure puts what is sent from now on into boxes.
+func (q *queue) secure(box *sealer) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.box = box
+	q.wipe()
 }
 
 // admit makes room for e.
@@ -231,10 +239,10 @@ func (q *queue) admit(e *encoded, dropped *int) error {
 }
 
 // drop forgets the oldest waiting message, but no command and no message of
-// which a part is written.
+// which a part is written or that has its nonce.
 func (q *queue) drop() bool {
 	for i := range q.items.len() {
-		if it := q.items.at(i); !it.command && it.off == 0 {
+		if it := q.items.at(i); !it.command && !it.sealed && it.off == 0 {
 			q.bytes -= it.size + itemOverhead
 			q.items.remove(i)
 			return true
@@ -268,7 +276,7 @@ func (q *queue) writer(idle chan struct{}) {
 		}
 		pieces := bufs
 		if q.box != nil && !sealed {
-			pieces = net.Buffers{q.box.seal(bufs)}
+			pieces = q.box.seal(bufs)
 		}
 		_, err := pieces.WriteTo(q.conn)
 		clear(bufs)

@@ -42,11 +42,13 @@ type talk struct {
 	sent     []byte // everything that was written
 }
 
-func hear(data []byte, step int, k *kind) (t talk) {
+func hear(data []byte, step int, k *kind) talk { return hearAs(data, step, k, Options{}) }
+
+func hearAs(data []byte, step int, k *kind, o Options) (t talk) {
 	conn := &memConn{in: bytes.NewReader(data), step: max(step, 1)}
 	var wg sync.WaitGroup
 	var pl pool
-	o := Options{}.withDefaults(k.queue)
+	o = o.withDefaults(k.queue)
 	p := newPeer(conn, k, &o, &pl, &wg)
 	p.subscribed = func([]byte, bool) error { return nil }
 	if t.err = p.accept(); t.err == nil {
