@@ -225,19 +225,23 @@ func logged(lines []string, want string) int {
 const mendLine = "nbhush jupyter disable"
 
 func TestServerStartsKernelsBehindNbhush(t *testing.T) {
-	j := newJupyter(t)
-	if _, err := j.p.Enable(); err != nil {
-		t.Fatal(err)
-	}
-	log := filepath.Join(j.env["HOME"], "server.log")
-	got := j.drive("server", log)
-	want := seen{Result: "42", Interrupt: "KeyboardInterrupt", Restart: "False", Ended: true}
-	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("%s\n%s", diff, read(t, log))
-	}
-	j.mustHaveStarted(2) // the second time after the restart
-	if strings.Contains(read(t, log), "nbhush:") {
-		t.Errorf("nbhush complains in the server's log:\n%s", read(t, log))
+	for _, encryption := range []string{"disabled", "required"} {
+		t.Run("transport_encryption "+encryption, func(t *testing.T) {
+			j := newJupyter(t)
+			if _, err := j.p.Enable(); err != nil {
+				t.Fatal(err)
+			}
+			log := filepath.Join(j.env["HOME"], "server.log")
+			got := j.drive("server", log, "python3", encryption)
+			want := seen{Result: "42", Interrupt: "KeyboardInterrupt", Restart: "False", Ended: true, Curve: encryption != "disabled"}
+			if diff := cmp.Diff(want, got); diff != "" {
+				t.Errorf("%s\n%s", diff, read(t, log))
+			}
+			j.mustHaveStarted(2) // the second time after the restart
+			if strings.Contains(read(t, log), "nbhush:") {
+				t.Errorf("nbhush complains in the server's log:\n%s", read(t, log))
+			}
+		})
 	}
 }
 

@@ -17,14 +17,14 @@ func jupyterFrames(n int) [][]byte {
 	return [][]byte{[]byte("<IDS|MSG>"), make([]byte, 64), make([]byte, 180), make([]byte, 180), []byte("{}"), make([]byte, n)}
 }
 
-// BenchmarkRoundTrip is DEALER to ROUTER and back, against go-zeromq/zmq4 and
-// against as many bytes on a bare connection.
+// BenchmarkRoundTrip is DEALER to ROUTER and back, in plain and with CURVE,
+// against go-zeromq/zmq4 and against as many bytes on a bare connection.
 func BenchmarkRoundTrip(b *testing.B) {
 	for _, n := range sizes {
 		for _, impl := range []struct {
 			name string
 			run  func(*testing.B, [][]byte)
-		}{{"own", ownRoundTrip}, {"zmq4", zmq4RoundTrip}, {"bare", bareRoundTrip}} {
+		}{{"own", ownRoundTrip}, {"curve", curveRoundTrip}, {"zmq4", zmq4RoundTrip}, {"bare", bareRoundTrip}} {
 			b.Run(fmt.Sprintf("%s/%d", impl.name, n), func(b *testing.B) {
 				b.ReportAllocs()
 				impl.run(b, jupyterFrames(n))
@@ -33,9 +33,17 @@ func BenchmarkRoundTrip(b *testing.B) {
 	}
 }
 
-func ownRoundTrip(b *testing.B, f [][]byte) {
-	r := listenRouter(b, "tcp://127.0.0.1:0", Options{})
-	d := dialDealer(b, r.Endpoint(), "c")
+func ownRoundTrip(b *testing.B, f [][]byte) { roundTrip(b, f, Options{}) }
+
+func curveRoundTrip(b *testing.B, f [][]byte) { roundTrip(b, f, Options{Curve: newCurve()}) }
+
+func roundTrip(b *testing.B, f [][]byte, o Options) {
+	r := listenRouter(b, "tcp://127.0.0.1:0", o)
+	d, err := DialDealer(testContext(b), r.Endpoint(), []byte("c"), o)
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer d.Close()
 	go func() {
 		for {
 			m, err := r.Recv(context.Background())
@@ -128,7 +136,7 @@ func bareRoundTrip(b *testing.B, f [][]byte) {
 	}
 }
 
-// BenchmarkPublish is XPub to one Sub that reads, against zmq4's PUB and SUB
+// BenchmarkPublish is XPub to one Sub that reads, in plain and with CURVE, against zmq4's PUB and SUB
 // and against a bare connection that carries the same bytes.
 func BenchmarkPublish(b *testing.B) {
 	for _, c := range []struct{ count, size int }{{200, 1 << 20}, {100_000, 100}} {
@@ -137,7 +145,12 @@ func BenchmarkPublish(b *testing.B) {
 		b.Run("own/"+name, func(b *testing.B) {
 			b.SetBytes(int64(c.count * c.size))
 			b.ReportAllocs()
-			ownPublish(b, f, c.count)
+			publish(b, f, c.count, Options{})
+		})
+		b.Run("curve/"+name, func(b *testing.B) {
+			b.SetBytes(int64(c.count * c.size))
+			b.ReportAllocs()
+			publish(b, f, c.count, Options{Curve: newCurve()})
 		})
 		b.Run("bare/"+name, func(b *testing.B) {
 			b.SetBytes(int64(c.count * c.size))
@@ -146,9 +159,14 @@ func BenchmarkPublish(b *testing.B) {
 	}
 }
 
-func ownPublish(b *testing.B, f [][]byte, count int) {
-	x := listenXPub(b, "tcp://127.0.0.1:0", Options{OnDrop: func(n int) { b.Errorf("%d dropped", n) }})
-	s := dialSub(b, x.Endpoint(), "")
+func publish(b *testing.B, f [][]byte, count int, o Options) {
+	o.OnDrop = func(n int) { b.Errorf("%d dropped", n) }
+	x := listenXPub(b, "tcp://127.0.0.1:0", o)
+	s, err := DialSub(testContext(b), x.Endpoint(), [][]byte{{}}, o)
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer s.Close()
 	<-x.Subscriptions()
 	for b.Loop() {
 		go func() {

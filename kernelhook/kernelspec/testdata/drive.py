@@ -85,14 +85,15 @@ def interrupted(client, interrupt):
             return ename
 
 
-def server(log, name="python3"):
+def server(log, name="python3", encryption="disabled"):
     """A kernel of a real jupyter_server, through its REST interface."""
     from jupyter_client import BlockingKernelClient
     from jupyter_core.paths import jupyter_runtime_dir
 
     with open(log, "ab") as out:
         child = subprocess.Popen(
-            [sys.executable, "-m", "jupyter_server", "--no-browser", "--port=0", "--allow-root", "--ServerApp.ip=127.0.0.1"],
+            [sys.executable, "-m", "jupyter_server", "--no-browser", "--port=0", "--allow-root", "--ServerApp.ip=127.0.0.1",
+             "--MappingKernelManager.transport_encryption=" + encryption],
             stdout=out, stderr=out, stdin=subprocess.DEVNULL,
         )
     result = {}
@@ -130,6 +131,7 @@ def server(log, name="python3"):
         kernel = ask("POST", "", {"name": name})["id"]
         client = BlockingKernelClient(connection_file=os.path.join(jupyter_runtime_dir(), "kernel-%s.json" % kernel))
         client.load_connection_file()
+        result["curve"] = client.curve_publickey is not None
         client.start_channels(hb=False)
         ready(client)
         result["result"] = run(client, "x = 1; print(6 * 7)")
