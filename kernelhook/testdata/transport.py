@@ -81,6 +81,13 @@ km.restart_kernel()
 kc.wait_for_ready(timeout=LIMIT)
 o = run(kc, "import os; print('T=' + os.environ['TOKEN'])")
 tell(restart=o.text(), same=info.get("curve_publickey") == km.get_connection_info().get("curve_publickey"))
+if transport == "ipc":
+    files = sorted(os.listdir(os.path.dirname(km.ip)))
+    modes = {oct(os.stat(os.path.join(os.path.dirname(km.ip), f)).st_mode & 0o777) for f in files}
+    tell(files=files, modes=sorted(modes))
+km.restart_kernel(now=True)
+kc.wait_for_ready(timeout=LIMIT)
+tell(killed=run(kc, "print('there')").text())
 kc.stop_channels()
 km.shutdown_kernel()
 tell(end=km.has_kernel)

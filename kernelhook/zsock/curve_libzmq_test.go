@@ -2,11 +2,13 @@ package zsock
 
 import (
 	"bytes"
+	"context"
 	"encoding/binary"
 	"errors"
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 )
 
 // newCurve makes a pair of keys.
@@ -208,4 +210,19 @@ func TestCurveLibzmqRefused(t *testing.T) {
 	z.open("good", "DEALER", r.Endpoint(), asClient(keys, keys))
 	z.send("good", "taken")
 	wantFrames(t, recv(t, r).Frames, "taken")
+}
+
+// A libzmq server that has other keys, or no CURVE, gets nothing from us.
+func TestCurveDialLibzmqRefused(t *testing.T) {
+	z := startLibzmq(t)
+	for name, options := range map[string]args{"no CURVE": {"bind": true}, "other keys": asServer(newCurve())} {
+		endpoint := z.open(name, "ROUTER", "tcp://127.0.0.1:*", options)
+		ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
+		d, err := DialDealer(ctx, endpoint, nil, Options{Curve: newCurve()})
+		cancel()
+		if err == nil {
+			t.Errorf("%s: connected", name)
+			_ = d.Close()
+		}
+	}
 }
