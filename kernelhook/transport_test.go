@@ -10,9 +10,13 @@ import (
 // or another one, hears nothing of an encrypted one.
 func TestTransports(t *testing.T) {
 	for _, c := range []struct{ transport, name, encryption string }{
-		{"tcp", "tcp", "disabled"}, {"tcp", "tcp", "auto"}, {"tcp", "tcp", "required"},
-		{"ipv6", "tcp", "disabled"}, {"ipv6", "tcp", "required"},
-		{"ipc", "ipc", "disabled"}, {"ipc", "ipc", "required"},
+		{"tcp", "tcp", "disabled"},
+		{"tcp", "tcp", "auto"},
+		{"tcp", "tcp", "required"},
+		{"ipv6", "tcp", "disabled"},
+		{"ipv6", "tcp", "required"},
+		{"ipc", "ipc", "disabled"},
+		{"ipc", "ipc", "required"},
 	} {
 		t.Run(c.transport+", "+c.encryption, func(t *testing.T) {
 			if testing.Short() && c.encryption != "required" {

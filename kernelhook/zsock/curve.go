@@ -9,7 +9,7 @@ import (
 	"io"
 
 	"golang.org/x/crypto/curve25519"
-	"golang.org/x/crypto/salsa20/salsa"
+	"golang.org/x/crypto/nacl/box"
 )
 
 // keyLen is the length of every key of CURVE: RFC 26, "Cryptographic Conventions".
@@ -94,17 +94,19 @@ func publicOf(secret *key) (public key) {
 	return public
 }
 
-// agree computes into k what the holder of secret shares with that of public:
-// crypto_box_beforenm of NaCl. Unlike package box it refuses a public key of
-// low order, with which everybody shares the same: a client with such keys
-// would get through the whole handshake without knowing the server's public key.
+// weak is what everybody shares with the holders of public keys of low order:
+// HSalsa20 of a key of zero.
+var weak = key{
+	0x35, 0x1f, 0x86, 0xfa, 0xa3, 0xb9, 0x88, 0x46, 0x8a, 0x85, 0x01, 0x22, 0xb6, 0x5b, 0x0a, 0xce,
+	0xce, 0x9c, 0x48, 0x26, 0x80, 0x6a, 0xee, 0xe6, 0x3d, 0xe9, 0xc0, 0xda, 0x2b, 0xd7, 0xf9, 0x1e,
+}
+
+// agree computes into k what the holder of secret shares with that of public.
+// Unlike package box it refuses public keys of low order: a client with such
+// ones would get a WELCOME that it can read without knowing the server's public key.
 func agree(k, secret, public *key) error {
-	shared, err := curve25519.X25519(secret[:], public[:])
-	if err != nil {
+	if box.Precompute(k, public, secret); subtle.ConstantTimeCompare(k[:], weak[:]) == 1 {
 		return errCurve
 	}
-	var zeros [16]byte
-	salsa.HSalsa20(k, &zeros, (*key)(shared), &salsa.Sigma)
-	clear(shared)
 	return nil
 }
