@@ -22,6 +22,7 @@ func TestTransports(t *testing.T) {
 			if testing.Short() && c.encryption != "required" {
 				t.Skip("takes some seconds")
 			}
+			t.Parallel()
 			r := newRig(t)
 			curve := c.encryption != "disabled"
 			told := r.script("transport.py", c.transport, c.encryption)

@@ -2,7 +2,7 @@
 import tempfile
 
 import zmq
-from jupyter_client.channels import HBChannel
+from zmq.utils.monitor import recv_monitor_message
 
 from harness import *
 
@@ -52,22 +52,30 @@ while not beating.is_beating() and time.monotonic() < end:
 tell(heart=beating.is_beating())
 
 
+ENDS = {zmq.EVENT_HANDSHAKE_SUCCEEDED, zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL, zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL,
+        zmq.EVENT_HANDSHAKE_FAILED_AUTH, zmq.EVENT_DISCONNECTED}
+
+
 def heard(**keys):
-    """What a subscriber that has only these keys hears of a cell."""
+    """Whether a subscriber that has only these keys hears a cell."""
     s = km.context.socket(zmq.SUB)
     s.linger = 0
     for key, value in keys.items():
         setattr(s, key, value)
     s.subscribe(b"")
+    monitor = s.get_monitor_socket()
     s.connect(km._make_url("iopub"))
     try:
-        end = time.monotonic() + (LIMIT if not keys and encryption == "disabled" else 1.5)
-        while time.monotonic() < end:
-            run(kc, "print('secret to others')")
-            if s.poll(50):
-                return True
-        return False
+        while True:
+            if not monitor.poll(LIMIT * 1000):
+                raise TimeoutError("the end of a handshake")
+            event = recv_monitor_message(monitor)["event"]
+            if event in ENDS:
+                break
+        run(kc, "print('for those with the key')")
+        return s.poll(LIMIT * 1000 if event == zmq.EVENT_HANDSHAKE_SUCCEEDED else 50) != 0
     finally:
+        s.disable_monitor()
         s.close()
 
 
