@@ -7,7 +7,7 @@
 //	b.ReportMetric(1.31, "got-x")    times the counterpart; or got-µs, got-MB …
 //	b.ReportMetric(1.5, "budget")    at most this; "floor" instead: at least this; neither: a row for comparison
 //
-// The exit code is 1 when a row falls short, after all rows have run.
+// Arguments are the packages to look in, all if there are none. The exit code is 1 when a row falls short, after all rows have run.
 package main
 
 import (
@@ -34,7 +34,11 @@ type row struct {
 func main() {
 	only := flag.String("run", ".", "regular expression of the rows to run")
 	flag.Parse()
-	rows, err := run(*only)
+	packages := flag.Args()
+	if len(packages) == 0 {
+		packages = []string{"./..."}
+	}
+	rows, err := run(*only, packages)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
@@ -44,8 +48,9 @@ func main() {
 	}
 }
 
-func run(only string) ([]row, error) {
-	cmd := exec.Command("go", "test", "-run", "^$", "-bench", "^BenchmarkBudget$/"+only, "-benchtime", "1x", "-timeout", "60m", "-p", "1", "./...")
+func run(only string, packages []string) ([]row, error) {
+	args := []string{"test", "-run", "^$", "-bench", "^BenchmarkBudget$/" + only, "-benchtime", "1x", "-timeout", "60m", "-p", "1"}
+	cmd := exec.Command("go", append(args, packages...)...)
 	cmd.Stderr = os.Stderr
 	out, err := cmd.StdoutPipe()
 	if err != nil {
