@@ -308,6 +308,15 @@ func TestStopAndStartAgain(t *testing.T) {
 			t.Fatalf("stop: %+v, %v; seen %v", st, err, seen)
 		}
 		seen[st.PID] = true
+		// It wrote its last line before Stop returned: whoever removes the state now removes all of it.
+		log, err := os.ReadFile(h.Audit())
+		if err != nil {
+			t.Fatal(err)
+		}
+		lines := strings.Split(strings.TrimSpace(string(log)), "\n")
+		if last := lines[len(lines)-1]; !strings.Contains(last, `"op":"stop"`) || strings.Count(string(log), `"op":"stop"`) != 2*len(seen) {
+			t.Errorf("the audit log after the stop ends with %s", last)
+		}
 	}
 }
 

@@ -127,13 +127,13 @@ func (c *Client) Unlock(ctx context.Context, passphrase []byte) (st api.Status, 
 }
 
 // Stop ends the agent that runs. When it returns nil that agent answers nobody
-// any more, or it is waited for no longer.
+// and writes nothing any more, or it is waited for no longer.
 func (c *Client) Stop(ctx context.Context) (st api.Status, err error) {
 	if err := c.ask(ctx, "POST", "/v1/stop", nil, &st); err != nil {
 		return st, err
 	}
 	c.Close()
-	c.waitAbsent(ctx)
+	c.waitGone(ctx)
 	return st, nil
 }
 

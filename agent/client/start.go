@@ -11,6 +11,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/gofrs/flock"
+
 	"github.com/nbhush/nbhush/agent/api"
 	"github.com/nbhush/nbhush/agent/home"
 )
@@ -70,20 +72,21 @@ func (c *Client) wait(ctx context.Context, ended <-chan error) error {
 	}
 }
 
-// waitAbsent polls the socket until nobody answers. Somebody may have started
-// another agent meanwhile, so it ends some time.
-func (c *Client) waitAbsent(ctx context.Context) {
+// waitGone polls until no agent holds the home's lock, which an agent lets go
+// last, with all its files written. Somebody may have started another agent
+// meanwhile, so it ends some time.
+func (c *Client) waitGone(ctx context.Context) {
+	socket, err := c.path()
+	if err != nil {
+		return
+	}
+	lock := flock.New(home.Home{Run: filepath.Dir(socket)}.AgentLock(), flock.SetFlag(os.O_RDONLY)) // makes no file
 	ctx, cancel := context.WithTimeout(ctx, stopTime)
 	defer cancel()
-	tick := time.NewTicker(startPoll)
-	defer tick.Stop()
-	for c.answers(ctx) == nil {
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
-			return
-		}
+	if ok, err := lock.TryLockContext(ctx, startPoll); ok && err == nil {
+		_ = lock.Unlock()
 	}
+	_ = lock.Close()
 }
 
 func (c *Client) answers(ctx context.Context) error {
