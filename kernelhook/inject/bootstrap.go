@@ -6,8 +6,14 @@ import (
 	"strings"
 )
 
-//go:embed bootstrap/python.py bootstrap/python_install.py
+//go:embed bootstrap/*.py
 var bootstraps embed.FS
+
+// pythonModules are the modules of the Python bootstrap and their files.
+var pythonModules = map[string]string{
+	"nbhush":          "python.py",
+	"nbhush._ipython": "python_ipython.py",
+}
 
 // Bootstrap returns the code that makes secrets available by name in a kernel
 // of this language (language_info.name of kernel_info_reply), or "" where
@@ -17,19 +23,27 @@ func Bootstrap(language string) string {
 	if strings.ToLower(language) != "python" {
 		return ""
 	}
-	return "exec(compile(" + pythonLiteral("bootstrap/python_install.py") + `, "<nbhush>", "exec"), {"__name__": "nbhush_install", "source": ` +
-		pythonLiteral("bootstrap/python.py") + "})"
+	sources := map[string]string{}
+	for module, file := range pythonModules {
+		sources[module] = text(file)
+	}
+	return "exec(compile(" + literal(text("python_install.py")) + `, "<nbhush>", "exec"), {"__name__": "nbhush_install", "sources": ` +
+		literal(sources) + "})"
 }
 
-// pythonLiteral returns a file as a string literal: those of JSON, in ASCII, are Python's too.
-func pythonLiteral(name string) string {
-	src, err := bootstraps.ReadFile(name)
+func text(name string) string {
+	src, err := bootstraps.ReadFile("bootstrap/" + name)
 	if err != nil {
 		panic(err) // embedded: cannot be
 	}
-	lit, err := json.Marshal(string(src))
+	return string(src)
+}
+
+// literal returns strings as a literal: those of JSON, in ASCII, are Python's too.
+func literal(v any) string {
+	lit, err := json.Marshal(v)
 	if err != nil {
-		panic(err) // a string: cannot be
+		panic(err) // strings: cannot be
 	}
 	return string(lit)
 }

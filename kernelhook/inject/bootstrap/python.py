@@ -4,6 +4,7 @@
     nbhush.get("OPENAI_API_KEY")    the value; it shows as [nbhush:OPENAI_API_KEY]
     nbhush.env("A", "B")            puts the values into os.environ
     %hush A B                       the same, and variables A and B
+    %%hush A B                      the same, while this cell runs
     nbhush.names()                  the names that this kernel may have
 
 The value comes from the agent each time; nothing is kept here.
@@ -53,13 +54,15 @@ class Secret(str):
         return (str, (str(self),))
 
 
-def get(name, timeout=30.0):
+def get(name, profile=None, timeout=30.0):
     """Return the value of the secret called name; wait at most timeout seconds."""
+    _check(profile)
     return _get([name], timeout)[0]
 
 
-def env(*names, timeout=30.0):
+def env(*names, profile=None, timeout=30.0):
     """Put the values of the secrets called names into os.environ."""
+    _check(profile)
     for name, value in zip(names, _get(list(names), timeout)):
         os.environ[name] = value
 
@@ -67,6 +70,15 @@ def env(*names, timeout=30.0):
 def names(timeout=30.0):
     """Return the names of the secrets that this kernel may have."""
     return [n.decode() for n in _ask([b"names"], timeout)]
+
+
+def _check(profile):
+    if profile not in (None, "default"):
+        raise Error(
+            "there is no profile %r: this version of nbhush has the default profile only" % (profile,),
+            "leave profile out",
+            "bad-input",
+        ) from None
 
 
 def _get(names, timeout):
@@ -185,13 +197,3 @@ def _drop():
         connection.socket.close()
         _local.connection = (0, None)
 
-
-def _hush(line):
-    """%hush A B: values into variables and os.environ of the same names."""
-    names = line.replace(",", " ").split()
-    values = _get(names, 30.0)
-    from IPython import get_ipython
-
-    for name, value in zip(names, values):
-        os.environ[name] = value
-        get_ipython().user_ns[name] = value
