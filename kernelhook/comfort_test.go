@@ -1,6 +1,7 @@
 package kernelhook
 
 import (
+	"crypto/rand"
 	"strings"
 	"testing"
 )
@@ -69,6 +70,66 @@ func TestComfort(t *testing.T) {
 	} {
 		if got := join(by[what]["got"]); got != want {
 			t.Errorf("completion, %s: got %q, want %q", what, got, want)
+		}
+	}
+}
+
+// Cells that were written for a hosted service run as they are, and nothing
+// that asks whether it runs there is told so.
+func TestShims(t *testing.T) {
+	r := newRig(t)
+	for _, name := range []string{
+		"AMLSCOPE_ADLS_KEY", "MY_W_B_KEY", "MY_VAULT_DB_PASSWORD", "MY_SERVICE_ME_EXAMPLE_ORG", "STORAGE_TOKEN", "BIGQUERY_ACCESS_TOKEN",
+	} {
+		r.add(name, testValue{Value: "v0-" + rand.Text(), Allowed: true})
+	}
+	by := byWhat(t, r.script("shims.py"))
+	for what, want := range map[string][3]string{ // stream, result, error
+		"not loaded":            {"[]\n", "", ""},
+		"probe for colab":       {"False\n", "", ""},
+		"colab":                 {"", "[nbhush:TOKEN]", ""},
+		"colab value":           {"True\n", "", ""},
+		"colab leaves no trace": {"False False\n", "", ""},
+		"probe for colab again": {"False\n", "", ""},
+		"colab in one cell":     {"[nbhush:TOKEN]\n", "", ""},
+		"colab errors": {
+			"Secret not found\n\nThis expects you to create a secret named NOT_THERE in Colab Secret NOT_THERE does not exist.\nstore it with: nbhush set NOT_THERE\n" +
+				"You need to grant this notebook access to the secret Notebook does not have access to secret OTHER\nallow it with: nbhush allow\n", "", "",
+		},
+		"colab error shown":       {"", "", "SecretNotFoundError: Secret NOT_THERE does not exist.\nstore it with: nbhush set NOT_THERE"},
+		"colab in a function":     {"True\n", "", ""},
+		"colab drive":             {"", "", "ModuleNotFoundError: No module named 'google'"},
+		"kaggle":                  {"True\n", "", ""},
+		"kaggle label":            {"[nbhush:MY_W_B_KEY]\n", "", ""},
+		"kaggle missing":          {"", "", `BackendError: UserSecretsClient().get_secret('nothing'): there is no secret called nothing` + "\nstore it with: nbhush set nothing"},
+		"kaggle empty":            {"", "", "ValidationError: Label must be non-empty."},
+		"kaggle bigquery":         {"None\n", "", ""},
+		"probe for databricks":    {"False\n", "", ""},
+		"databricks":              {"[nbhush:AMLSCOPE_ADLS_KEY] {'fs.azure.account.oauth2.client.secret': [nbhush:AMLSCOPE_ADLS_KEY]}\n", "", ""},
+		"databricks bytes":        {"<class 'bytes'>\n", "", ""},
+		"databricks list":         {"[SecretMetadata(key='ADLS_KEY')] [SecretScope(name='AMLSCOPE'), SecretScope(name='BIGQUERY'), SecretScope(name='MY'), SecretScope(name='STORAGE')]\n", "", ""},
+		"databricks all":          {"AMLSCOPE ADLS_KEY True\nBIGQUERY ACCESS_TOKEN True\nMY SERVICE_ME_EXAMPLE_ORG True\nMY VAULT_DB_PASSWORD True\nMY W_B_KEY True\nSTORAGE TOKEN True\n", "", ""},
+		"databricks missing":      {"", "", "Error: dbutils.secrets.get('amlscope', 'nothing'): there is no secret called AMLSCOPE_NOTHING\nstore it with: nbhush set AMLSCOPE_NOTHING"},
+		"databricks else":         {"", "", "AttributeError: dbutils.fs is not here: nbhush has only secrets of it"},
+		"fabric":                  {"[nbhush:MY_VAULT_DB_PASSWORD]\n", "", ""},
+		"fabric module":           {"[nbhush:MY_VAULT_DB_PASSWORD]\n", "", ""},
+		"fabric token":            {"[nbhush:STORAGE_TOKEN]\n", "", ""},
+		"synapse":                 {"[nbhush:MY_VAULT_DB_PASSWORD]\n", "", ""},
+		"synapse global":          {"[nbhush:MY_VAULT_DB_PASSWORD]\n", "", ""},
+		"keyring":                 {"[nbhush:MY_SERVICE_ME_EXAMPLE_ORG]\n", "", ""},
+		"keyring is the real one": {"True me@example.org\n", "", ""},
+		"keyring else":            {"mine another\n", "", ""},
+		"names":                   {"['notebookutils']\n", "", ""},
+		"keyring shim":            {"[nbhush:MY_SERVICE_ME_EXAMPLE_ORG] None\n", "", ""},
+		"keyring shim set":        {"a cell cannot store a secret\nstore it in a terminal with: nbhush set MY_SERVICE_ME\n", "", ""},
+	} {
+		o := by[what]
+		if o == nil {
+			t.Errorf("%s: not told", what)
+			continue
+		}
+		if got := [3]string{o["stream"].(string), join(o["result"]), join(o["error"])}; got != want {
+			t.Errorf("%s: got %q, want %q", what, got, want)
 		}
 	}
 }

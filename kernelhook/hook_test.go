@@ -52,14 +52,26 @@ func newRig(t *testing.T) *rig {
 	if err := os.Mkdir(r.agent, 0o700); err != nil {
 		t.Fatal(err)
 	}
+	r.save()
+	return r
+}
+
+// add gives the agents of kernels that start from now on one more value.
+func (r *rig) add(name string, v testValue) {
+	r.t.Helper()
+	r.values[name] = v
+	r.save()
+}
+
+func (r *rig) save() {
+	r.t.Helper()
 	b, err := json.Marshal(r.values)
 	if err == nil {
 		err = os.WriteFile(filepath.Join(r.agent, "values.json"), b, 0o600)
 	}
 	if err != nil {
-		t.Fatal(err)
+		r.t.Fatal(err)
 	}
-	return r
 }
 
 // script runs testdata/name and returns the objects that it printed, one by one.

@@ -13,6 +13,8 @@ var bootstraps embed.FS
 var pythonModules = map[string]string{
 	"nbhush":          "python.py",
 	"nbhush._ipython": "python_ipython.py",
+	"nbhush._prompts": "python_prompts.py",
+	"nbhush._shims":   "python_shims.py",
 }
 
 // Bootstrap returns the code that makes secrets available by name in a kernel

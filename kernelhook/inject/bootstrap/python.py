@@ -28,6 +28,7 @@ class Error(Exception):
 
     def __init__(self, message, hint="", code="internal"):
         super().__init__(message + ("\n" + hint if hint else ""))
+        self.message = message
         self.code = code
         self.hint = hint
 

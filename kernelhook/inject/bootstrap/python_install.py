@@ -1,4 +1,4 @@
-"""Makes `import nbhush`, %hush and %%hush work.
+"""Makes `import nbhush`, its magics, its shims and its answers to prompts work.
 
 sources has the texts of the modules by name. This file runs in every kernel
 before its first cell: it loads nothing that a cell may never need.
@@ -12,16 +12,67 @@ import sys
 class NbhushFinder(importlib.abc.MetaPathFinder, importlib.abc.InspectLoader):
     """Finds the modules that no file holds. It is asked last, so an installed one wins."""
 
+    shims = {"kaggle_secrets", "notebookutils", "mssparkutils", "keyring", "keyring.errors"}
+    packages = {"nbhush", "google", "google.colab", "keyring"}
+
     def find_spec(self, name, path=None, target=None):
-        if name in sources:
-            return importlib.util.spec_from_loader(name, self, origin="nbhush", is_package=name == "nbhush")
+        if name in sources or name in self.shims or name in ("google", "google.colab") and self.userdata_only():
+            return importlib.util.spec_from_loader(name, self, origin="nbhush", is_package=name in self.packages)
         return None
 
+    def userdata_only(self):
+        """Say whether the code that imports wants google.colab for its userdata; see Colab in _shims."""
+        frame = sys._getframe(2)
+        while frame and frame.f_code.co_filename.startswith(("<frozen importlib", "<nbhush>")):
+            frame = frame.f_back
+        return bool(frame) and {"google.colab", "userdata"} <= set(frame.f_code.co_names)
+
+    def create_module(self, spec):
+        if spec.name == "google.colab":
+            from nbhush import _shims
+
+            return _shims.Colab(spec.name)
+        return None
+
+    def exec_module(self, module):
+        if module.__name__ in sources:
+            super().exec_module(module)
+        else:
+            from nbhush import _shims
+
+            _shims.fill(module)
+
     def get_source(self, name):
-        return sources[name]
+        return sources.get(name)
 
     def is_package(self, name):
-        return name == "nbhush"
+        return name in self.packages
+
+
+class NbhushWatch(importlib.abc.MetaPathFinder):
+    """Is asked first, and only looks: the real keyring is extended after it was loaded."""
+
+    def find_spec(self, name, path=None, target=None):
+        if name != "keyring":
+            return None
+        for finder in sys.meta_path:
+            if finder is self:
+                continue
+            spec = finder.find_spec(name, path, target) if hasattr(finder, "find_spec") else None
+            if spec is None:
+                continue
+            if not isinstance(finder, NbhushFinder) and hasattr(spec.loader, "exec_module"):
+                execute = spec.loader.exec_module
+
+                def exec_module(module):
+                    execute(module)
+                    from nbhush import _shims
+
+                    _shims.extend_keyring(module)
+
+                spec.loader.exec_module = exec_module
+            return spec
+        return None
 
 
 def install_magics(shell):
@@ -40,30 +91,69 @@ def install_magics(shell):
         if lines and lines[0].startswith("%%hush"):
             head, _, names = lines[0].rstrip("\n").partition(" ")
             if head == "%%hush":
-                call = "__import__('nbhush._ipython')._ipython.during(%r)\n" % names
-                return [call] + lines[1:]
+                return ["__import__('nbhush._ipython')._ipython.during(%r)\n" % names] + lines[1:]
         return lines
 
     def complete(text):
-        completer = shell.Completer
-        before = getattr(completer, "text_until_cursor", "")
+        before = getattr(shell.Completer, "text_until_cursor", "")
         if "hush" not in before:
             return []
         from nbhush import _ipython
 
         return _ipython.complete(before, text)
 
+    def offer(info):
+        cell = info.raw_cell or ""
+        if "dbutils.secrets" in cell or "utils.credentials" in cell:
+            from nbhush import _shims
+
+            _shims.offer(shell, cell)
+
     shell.register_magic_function(hush, "line", "hush")
     shell.register_magic_function(hush_cell, "cell", "hush")
     shell.input_transformer_manager.cleanup_transforms.append(expand)
     shell.Completer.custom_matchers.append(complete)
+    shell.events.register("pre_run_cell", offer)
+
+
+def install_prompts(kernel):
+    """Answer input() and getpass() where the prompt names a secret, also where no client could."""
+
+    def answers(ask, password):
+        def prompt(prompt="", *args, **kw):
+            from nbhush import _prompts
+
+            value = _prompts.answer(prompt)
+            if value is not None:
+                return value
+            try:
+                value = ask(prompt, *args, **kw)
+            except Exception as why:
+                if type(why).__name__ != "StdinNotImplementedError":
+                    raise
+                raise _prompts.unanswered(why, prompt) from None
+            if password:
+                _prompts.typed(value)
+            return value
+
+        return prompt
+
+    kernel.getpass = answers(kernel.getpass, True)
+    kernel.raw_input = answers(kernel.raw_input, False)
+
+
+def install():
+    sys.meta_path.append(NbhushFinder())
+    sys.meta_path.insert(0, NbhushWatch())
+    from IPython import get_ipython
+
+    shell = get_ipython()
+    install_magics(shell)
+    install_prompts(shell.kernel)
 
 
 if not any(type(f).__name__ == "NbhushFinder" for f in sys.meta_path):
-    sys.meta_path.append(NbhushFinder())
     try:
-        from IPython import get_ipython
-
-        install_magics(get_ipython())
+        install()
     except Exception:
         pass  # no IPython, or one of another make: the module works without
