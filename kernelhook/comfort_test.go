@@ -2,6 +2,7 @@ package kernelhook
 
 import (
 	"crypto/rand"
+	"encoding/json"
 	"strings"
 	"testing"
 )
@@ -129,6 +130,57 @@ func TestShims(t *testing.T) {
 			continue
 		}
 		if got := [3]string{o["stream"].(string), join(o["result"]), join(o["error"])}; got != want {
+			t.Errorf("%s: got %q, want %q", what, got, want)
+		}
+	}
+}
+
+// A prompt that names a secret is answered, also where no client could; what a
+// user types into a password prompt is known from then on.
+func TestPrompts(t *testing.T) {
+	r := newRig(t)
+	r.add("MY_API_KEY", testValue{Value: "m0-" + rand.Text(), Allowed: true})
+	const help = "\nnbhush answers a prompt that names a secret which this kernel may have: run nbhush set %s, list it in nbhush.toml, then run nbhush allow"
+	by := byWhat(t, r.script("prompts.py"))
+	for what, want := range map[string][3]string{ // stream, error, prompts
+		"getpass":                {"[nbhush:ASKED]\n", "", "[]"},
+		"getpass, no stdin":      {"[nbhush:TOKEN]\n", "", "[]"},
+		"from getpass":           {"[nbhush:MY_API_KEY]\n", "", "[]"},
+		"from getpass, again":    {"True\n", "", "[]"},
+		"input":                  {"True\n", "", "[]"},
+		"not named":              {"[nbhush:password-prompt]\n", "", `[["OTHER_KEY: ",true]]`},
+		"typed is known":         {"[nbhush:password-prompt]\n", "", "[]"},
+		"typed is known, base64": {"[nbhush:password-prompt]\n", "", "[]"},
+		"default prompt":         {"[nbhush:password-prompt]\n", "", `[["",true]]`},
+		"denied":                 {"2\n", "", `[["OTHER: ",true]]`},
+		"input is not known":     {"17 Long Street, Springfield\n", "", `[["your street: ",false]]`},
+		"no stdin, not named": {
+			"", "StdinNotImplementedError: getpass was called, but this frontend does not support input requests." + strings.Replace(help, "%s", "OTHER_KEY", 1), "[]",
+		},
+		"no stdin, input": {
+			"", "StdinNotImplementedError: raw_input was called, but this frontend does not support input requests." + strings.Replace(help, "%s", "NAME", 1), "[]",
+		},
+		"which prompts": {"all\n", "", "[]"},
+		"nbclient":      {"[nbhush:ASKED]\n", "", ""},
+		"papermill":     {"[nbhush:ASKED]\n", "", ""},
+		"load_dotenv":   {"[nbhush:TOKEN] of-the-file\n", "", "[]"},
+		"%dotenv":       {"[nbhush:TOKEN] of-the-file\n", "", "[]"},
+		"%dotenv -o":    {"of-the-file\n", "", "[]"},
+	} {
+		o := by[what]
+		if o == nil {
+			t.Errorf("%s: not told", what)
+			continue
+		}
+		got := [3]string{o["stream"].(string)}
+		if errors, ok := o["error"]; ok {
+			prompts, err := json.Marshal(o["prompts"])
+			if err != nil {
+				t.Fatal(err)
+			}
+			got[1], got[2] = join(errors), string(prompts)
+		}
+		if got != want {
 			t.Errorf("%s: got %q, want %q", what, got, want)
 		}
 	}

@@ -42,6 +42,7 @@ type link struct {
 	connect func(context.Context) (Agent, error)
 	kernel  api.Kernel
 	leases  leases
+	typed   typed
 
 	mu       sync.Mutex
 	agent    Agent
@@ -180,9 +181,21 @@ func (l *link) use(ctx context.Context, wait <-chan time.Time, f func(Agent) err
 	}
 }
 
-// Find searches text. If nobody can, it returns an error, or, as long as
-// nothing is promised, that nothing was found.
+// Find searches text for what the agent knows and for what the user typed.
 func (l *link) Find(ctx context.Context, text []byte) (match.Result, error) {
+	res, err := l.findStored(ctx, text)
+	if err != nil {
+		return res, err
+	}
+	return l.typed.find(ctx, text, res)
+}
+
+// Know makes a value that the user typed known for this kernel.
+func (l *link) Know(value secret.Value) { l.typed.add(value) }
+
+// findStored asks the agent. If that cannot be, it returns an error, or, as long
+// as nothing is promised, that nothing was found.
+func (l *link) findStored(ctx context.Context, text []byte) (match.Result, error) {
 	var res match.Result
 	l.mu.Lock()
 	a, down, promised := l.agent, l.err, l.promised
@@ -281,6 +294,7 @@ func (l *link) Names(ctx context.Context) (names []string, err error) {
 // Close ends the connection.
 func (l *link) Close() error {
 	l.leases.close()
+	l.typed.close()
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.closed = true

@@ -10,6 +10,7 @@
 //
 //	"nbhush/1" | token | "get"   | name…        "ok" | value…  in the order of the names
 //	"nbhush/1" | token | "names"                "ok" | name…   that this kernel may have
+//	"nbhush/1" | token | "know"  | value        "ok"     it is taken out of what this kernel shows
 //	                                            "error" | api.Error in JSON
 //
 // All names of one request are served or none. The kernel learns endpoint and

@@ -27,6 +27,8 @@ func (s source) Get(_ context.Context, name string) (secret.Value, error) {
 	return secret.Value{}, &api.Error{Code: api.CodeDenied, Message: name + " is not allowed here", Mend: "nbhush allow"}
 }
 
+func (s source) Know(v secret.Value) { s["KNOWN"] = string(v.Reveal()) }
+
 func (s source) Names(context.Context) ([]string, error) { return []string{"A", "B"}, nil }
 
 // serve returns an endpoint that answers from s.

@@ -27,6 +27,8 @@ const (
 type Source interface {
 	Get(ctx context.Context, name string) (secret.Value, error)
 	Names(ctx context.Context) ([]string, error)
+	// Know makes a copy of a value that the user typed known for this kernel.
+	Know(value secret.Value)
 }
 
 // Server is an endpoint that kernels ask.
@@ -107,6 +109,12 @@ func (s *Server) ask(request [][]byte) ([][]byte, []secret.Value, error) {
 	switch {
 	case string(request[2]) == "names":
 		return s.names()
+	case string(request[2]) == "know" && len(names) == 1:
+		value := secret.New(bytes.Clone(names[0]))
+		s.source.Know(value)
+		value.Wipe()
+		clear(names[0])
+		return [][]byte{[]byte("ok")}, nil, nil
 	case string(request[2]) != "get" || len(names) == 0 || len(names) > maxNames:
 		return nil, nil, &api.Error{Code: api.CodeBadInput, Message: "the request names no secret, or too many"}
 	}

@@ -4,7 +4,7 @@ A prompt names a secret if it holds its name as it is ("OPENAI_API_KEY: "), or i
 it says the words of it and nothing else but what asks for them ("Enter your OpenAI
 API key: "). A name of one word, such as TOKEN, must stand there as it is: the
 token of which service would it be? A prompt that holds another name, or several
-secrets, is the user's to answer.
+secrets, or one for anything else, is the user's to answer.
 """
 
 import re
@@ -18,13 +18,18 @@ _ASKS = set("A AN ENTER GIVE HERE INPUT INSERT IS MY PASTE PLEASE PROVIDE SET TH
 def named(prompt, names):
     """Return the one of names that prompt names, or None."""
     words = re.findall(r"\w+", prompt)
-    exact = {w for w in words if w in names}
-    if exact or any("_" in w for w in words):
-        return exact.pop() if len(exact) == 1 and all(w in names or "_" not in w for w in words) else None
-    said = [w.upper() for w in words if w.upper() not in _ASKS]
-    if len(said) < 2:
-        return None
-    found = [n for n in names if n.strip("_").upper() == "_".join(said)]
+    said = [w.upper() for w in words]
+    if any("_" in w for w in words):  # then these are the names
+        written = {w for w in words if "_" in w}
+        return written.pop() if len(written) == 1 and written <= set(names) else None
+    alone = [w for w in words if w.upper() not in _ASKS]
+    if len(alone) == 1:
+        return alone[0] if alone[0] in names else None
+    first = next((i for i, w in enumerate(said) if w not in _ASKS), len(said))
+    last = next((i for i, w in enumerate(reversed(said)) if w not in _ASKS), len(said))
+    rests = [said[i : len(said) - j] for i in range(first + 1) for j in range(last + 1)]
+    meant = {"_".join(r) for r in rests if len(r) > 1}
+    found = [n for n in names if n.strip("_").upper() in meant]
     return found[0] if len(found) == 1 else None
 
 
