@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -114,13 +115,16 @@ func exited(cmd *exec.Cmd, err error) (Exit, error) {
 	return exitOf(cmd.ProcessState), nil
 }
 
-// forward passes on the signals that end a kernel.
-func forward(signals <-chan os.Signal, p *os.Process) {
-	for s := range signals {
-		for _, f := range forwarded {
-			if s == f {
+// forward passes on the signals that end a kernel, until done.
+func forward(signals <-chan os.Signal, p *os.Process, done <-chan struct{}) {
+	for {
+		select {
+		case s := <-signals:
+			if slices.Contains(forwarded, s) {
 				_ = p.Signal(s) // a process that is gone needs none
 			}
+		case <-done:
+			return
 		}
 	}
 }

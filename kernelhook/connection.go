@@ -81,14 +81,22 @@ func (c *connection) endpoints() proxy.Endpoints {
 	}
 }
 
-// behind returns the connection of the kernel itself: ipc in dir, everything
-// else as it is. CURVE is between the clients and the hook alone: who could
-// listen on a socket in dir could as well read the keys there, and a kernel that
-// does not speak CURVE has it by its hook.
-func (c *connection) behind(dir string) *connection {
+// behind returns the connection of the kernel itself: ipc in dir, or tcp on free
+// ports, everything else as it is. CURVE is between the clients and the hook
+// alone: who could listen on a socket in dir could as well read the keys there,
+// and a kernel that does not speak CURVE has it by its hook.
+func (c *connection) behind(transport, dir string) (*connection, error) {
 	b := *c
 	b.Transport, b.IP, b.curve = "ipc", filepath.Join(dir, "k"), nil
-	b.Shell, b.Control, b.Stdin, b.IOPub, b.Heartbeat = 1, 2, 3, 4, 5
+	ports := []int{1, 2, 3, 4, 5}
+	if transport == "tcp" {
+		var err error
+		if ports, err = freePorts(len(ports)); err != nil {
+			return nil, err
+		}
+		b.Transport, b.IP = transport, "127.0.0.1"
+	}
+	b.Shell, b.Control, b.Stdin, b.IOPub, b.Heartbeat = ports[0], ports[1], ports[2], ports[3], ports[4]
 	b.all = map[string]json.RawMessage{}
 	for k, v := range c.all {
 		if !strings.HasPrefix(k, "curve_") {
@@ -103,15 +111,16 @@ func (c *connection) behind(dir string) *connection {
 	set("stdin_port", b.Stdin)
 	set("iopub_port", b.IOPub)
 	set("hb_port", b.Heartbeat)
-	return &b
+	return &b, nil
 }
 
-// write makes a new file at path, for this user only.
+// write makes a new file at path, for this user only, in the place of an old one.
 func (c *connection) write(path string) error {
 	b, err := json.MarshalIndent(c.all, "", " ")
 	if err != nil {
 		return fmt.Errorf("write the kernel's connection file: %w", err)
 	}
+	_ = os.Remove(path) // of a kernel that could not use it
 	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
 		return fmt.Errorf("write the kernel's connection file: %w", err)

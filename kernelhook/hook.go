@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 
 	"github.com/nbhush/nbhush/agent/api"
 	"github.com/nbhush/nbhush/kernelhook/inject"
@@ -114,7 +115,7 @@ func (h *hook) catch() chan os.Signal {
 	return signals
 }
 
-func (h *hook) run(ctx context.Context, c *connection, signals chan os.Signal) (_ Exit, err error) {
+func (h *hook) run(ctx context.Context, c *connection, signals chan os.Signal) (exit Exit, err error) {
 	signer, err := wire.NewSigner(c.Scheme, []byte(c.Key))
 	if err != nil {
 		return Exit{}, err
@@ -124,11 +125,6 @@ func (h *hook) run(ctx context.Context, c *connection, signals chan os.Signal) (
 		return Exit{}, err
 	}
 	defer func() { err = errors.Join(err, dir.Close()) }()
-	behind := c.behind(dir.path)
-	file := filepath.Join(dir.path, filepath.Base(h.ConnectionFile))
-	if err := behind.write(file); err != nil {
-		return Exit{}, err
-	}
 	h.link = newLink(h.Connect, h.kernel())
 	defer func() { _ = h.link.Close() }()
 	grant, notice := h.register(ctx)
@@ -139,27 +135,77 @@ func (h *hook) run(ctx context.Context, c *connection, signals chan os.Signal) (
 	if err != nil {
 		return Exit{}, err
 	}
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
 	defer func() { _ = server.Close() }()
 
-	redactor := &redact.Redactor{Finder: h.link, Signer: signer}
-	argv := redirect(h.Argv, h.ConnectionFile, file)
-	k, err := h.start(ctx, argv, environ(h.Env, grant, endpoint, token), redactor)
-	wipe(grant)
-	if err != nil {
-		return Exit{}, fmt.Errorf("start the kernel: %w", err)
+	defer wipe(grant)
+	b := behind{
+		hook: h, clients: c, dir: dir.path, signer: signer, notice: notice, grant: grant,
+		env: func() []string { return environ(h.Env, grant, endpoint, token) },
 	}
-	go forward(signals, k.cmd.Process)
-	go dieWith(h.Env, k.cmd.Process)
+	ways := transports(h.Argv)
+	for i, transport := range ways {
+		var reached bool
+		exit, reached, err = b.run(ctx, transport, i == len(ways)-1, signals)
+		if reached || err != nil || exit.Signal != nil || exit.Code == 0 {
+			break
+		}
+	}
+	return exit, err
+}
 
+// behind is the kernel's side of a hook.
+type behind struct {
+	*hook
+	clients *connection
+	dir     string
+	signer  *wire.Signer
+	notice  string
+	grant   api.Grant // wiped when the kernel has it and will not be started again
+	env     func() []string
+}
+
+// run starts the kernel, with transport between it and the hook, and returns
+// when it has ended. It says whether the kernel could be reached before; if it
+// was the last way, nobody starts it again when it was not.
+func (b *behind) run(ctx context.Context, transport string, last bool, signals chan os.Signal) (_ Exit, reached bool, err error) {
+	kernel, err := b.clients.behind(transport, b.dir)
+	if err != nil {
+		return Exit{}, false, err
+	}
+	file := filepath.Join(b.dir, filepath.Base(b.ConnectionFile))
+	if err := kernel.write(file); err != nil {
+		return Exit{}, false, err
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	redactor := &redact.Redactor{Finder: b.link, Signer: b.signer}
+	k, err := b.start(ctx, redirect(b.Argv, b.ConnectionFile, file), b.env(), redactor)
+	if err != nil {
+		return Exit{}, false, fmt.Errorf("start the kernel: %w", err)
+	}
+	if last {
+		wipe(b.grant)
+	}
+	forwarding := make(chan struct{})
+	defer close(forwarding)
+	go forward(signals, k.cmd.Process, forwarding)
+	go dieWith(b.Env, k.cmd.Process)
+
+	var up atomic.Bool
 	p := &proxy.Proxy{
-		Signer: signer, Redactor: redactor, Bootstrap: inject.Bootstrap, Notice: notice,
+		Signer: b.signer, Redactor: redactor, Bootstrap: inject.Bootstrap, Notice: b.notice,
 		Burst: (&burst{}).carried, Ended: k.ended,
+		Reached: func() {
+			up.Store(true)
+			if !last {
+				wipe(b.grant)
+			}
+		},
 	}
 	carried := make(chan error, 1)
-	go func() { carried <- p.Run(ctx, c.endpoints(), behind.endpoints()) }()
-	return k.finish(carried, cancel)
+	go func() { carried <- p.Run(ctx, b.clients.endpoints(), kernel.endpoints()) }()
+	exit, err := k.finish(carried, cancel)
+	return exit, up.Load(), err
 }
 
 // kernel says to the agent what is about to run.

@@ -13,10 +13,12 @@ import (
 	"github.com/nbhush/nbhush/agent/api"
 	"github.com/nbhush/nbhush/agent/match"
 	"github.com/nbhush/nbhush/agent/secret"
+	"github.com/nbhush/nbhush/kernelhook/inject"
 )
 
 // The test binary is also the hook that Jupyter starts, with an agent of its
-// own: "hook RUNDIR AGENTDIR -f CONNECTION_FILE -- ARGV…", and a kernel: "echo CONNECTION_FILE".
+// own: "hook RUNDIR AGENTDIR -f CONNECTION_FILE -- ARGV…", a kernel, "echo CONNECTION_FILE",
+// and what cells of other languages call: "get NAME".
 func TestMain(m *testing.M) {
 	if len(os.Args) > 6 && os.Args[1] == "hook" {
 		os.Exit(testHook(os.Args[2], os.Args[3], os.Args[5], os.Args[7:]))
@@ -24,7 +26,24 @@ func TestMain(m *testing.M) {
 	if len(os.Args) == 3 && os.Args[1] == "echo" {
 		os.Exit(echoKernel(os.Args[2]))
 	}
+	if len(os.Args) == 3 && os.Args[1] == "get" {
+		os.Exit(testGet(os.Args[2]))
+	}
 	os.Exit(m.Run())
+}
+
+// testGet is nbhush get in a kernel.
+func testGet(name string) int {
+	values, err := inject.Ask(context.Background(), os.Getenv("NBHUSH_ENDPOINT"), os.Getenv("NBHUSH_TOKEN"), []string{name})
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	_, err = os.Stdout.Write(values[0].Reveal())
+	if err != nil {
+		return 1
+	}
+	return 0
 }
 
 func testHook(run, agent, file string, argv []string) int {

@@ -82,7 +82,11 @@ func TestConnectionBehind(t *testing.T) {
 		t.Errorf("CURVE in front %v, behind %v", c.endpoints().Curve, c.behind("/run/k").endpoints().Curve)
 	}
 	path := filepath.Join(dir, "back.json")
-	if err := c.behind("/run/k").write(path); err != nil {
+	behind, err := c.behind("ipc", "/run/k")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := behind.write(path); err != nil {
 		t.Fatal(err)
 	}
 	b, err := os.ReadFile(path)

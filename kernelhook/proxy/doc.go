@@ -14,7 +14,8 @@
 // Both sides have the same key, so an unchanged message passes byte for byte.
 // The routing id of a client travels as the first identity of its messages and
 // comes back as the first one of the replies, and of the input_requests, that
-// they lead to: nothing has to be remembered about who asked what. The three
+// they lead to: nothing has to be remembered about who asked what, except for
+// kernels that leave the identities out (askers). The three
 // Dealers have one identity, since a kernel sends an input_request to the
 // identity that a request on shell came from.
 //

@@ -26,6 +26,8 @@ type Proxy struct {
 	// Ended is closed when the kernel's process has ended: it need not be
 	// connected to any more.
 	Ended <-chan struct{}
+	// Reached, if set, is called when the kernel has been connected to.
+	Reached func()
 	// Burst, if set, is told the size in bytes of what iopub has carried when
 	// nothing more waits.
 	Burst func(bytes int)
@@ -39,6 +41,7 @@ type Proxy struct {
 	stage  *redact.Stage
 	notice notice
 	iopub  iopub
+	askers askers
 }
 
 // Run connects to the kernel, then binds the endpoints for clients, and carries
@@ -61,6 +64,9 @@ func (p *Proxy) Run(ctx context.Context, clients, kernel Endpoints) error {
 	if err := p.connect(ctx, kernel); err != nil {
 		cancel()
 		return errors.Join(err, p.back.close())
+	}
+	if p.Reached != nil {
+		p.Reached()
 	}
 	f, err := listen(clients, func(c channel, m zsock.Message) { p.request(ctx, c, m) })
 	if err != nil {
@@ -117,6 +123,9 @@ func (p *Proxy) request(ctx context.Context, c channel, msg zsock.Message) {
 	if !msg.Trusted || p.notice.pending.Load() {
 		p.inspect(p.front.routers[c], msg)
 	}
+	if p.askers.needed.Load() {
+		p.askers.note(msg.Peer, msg.Frames)
+	}
 	_ = p.back.dealers[c].Send(append([][]byte{msg.Peer}, msg.Frames...)) // a kernel that is gone ends the proxy by itself
 }
 
@@ -141,16 +150,25 @@ func (p *Proxy) reply(ctx context.Context, c channel, msg zsock.Message) {
 		return
 	}
 	m, err := wire.Parse(msg.Frames)
-	if err != nil || len(m.Identities()) == 0 {
+	if err != nil {
 		return // for nobody
 	}
-	if m.IsFor(p.self) {
+	peer, own := []byte(nil), m.IsFor(p.self)
+	if len(m.Identities()) == 0 {
+		if peer, own = p.askers.of(m, p.self); peer == nil && !own {
+			return
+		}
+	}
+	if own {
 		p.own.reply(m) // keeps the frames
 		return
 	}
 	p.stage.Flush(m)
-	m = p.Redactor.Message(ctx, m)
-	_ = p.front.routers[c].Send(m.Frames[0], m.Frames[1:]) // a client that is gone needs no reply
+	frames := p.Redactor.Message(ctx, m).Frames
+	if peer == nil {
+		peer, frames = frames[0], frames[1:]
+	}
+	_ = p.front.routers[c].Send(peer, frames) // a client that is gone needs no reply
 	msg.Release()
 }
 

@@ -1,0 +1,50 @@
+package kernelhook
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// tcpOnly are programs of kernels that know no ipc, or bind another path than
+// jupyter_client means: they would never be heard of.
+var tcpOnly = []string{
+	"deno", "tslab", "java", "almond", "coursier", "cs", "scala", "evcxr_jupyter", "gonb", "gophernotes",
+}
+
+// transports returns how the hook talks to a kernel: what to try, in order. Over
+// ipc in a private directory nobody else hears the kernel; over tcp any process
+// of the machine can listen to its iopub, as to any bare kernel's. A kernel that
+// ends before anybody could reach it is started again with the next.
+func transports(argv []string) []string {
+	program := strings.ToLower(filepath.Base(argv[0]))
+	program = strings.TrimSuffix(program, ".exe")
+	switch {
+	case slices.Contains(tcpOnly, program):
+		return []string{"tcp"}
+	case strings.HasPrefix(program, "python") || program == "r" || program == "julia":
+		return []string{"ipc"} // whatever ends these, it is not that
+	}
+	return []string{"ipc", "tcp"}
+}
+
+// freePorts returns ports of the loopback interface that nobody uses now.
+func freePorts(n int) ([]int, error) {
+	ports := make([]int, n)
+	for i := range ports {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			return nil, fmt.Errorf("ports for the kernel: %w", err)
+		}
+		defer func() { _ = l.Close() }() // not before all are found
+		addr, ok := l.Addr().(*net.TCPAddr)
+		if !ok {
+			return nil, errors.New("ports for the kernel: no address")
+		}
+		ports[i] = addr.Port
+	}
+	return ports, nil
+}
