@@ -3,7 +3,8 @@
 //
 //	Jupyter ── starts ──> Run ──────────── starts ──> the real kernel
 //	            │          │                             │  NAME=value, NBHUSH_ENDPOINT, NBHUSH_TOKEN
-//	  connection file      │   a connection file of its own: same key, ipc in a 0700 directory
+//	  connection file      │   a connection file of its own: same key, ipc in a 0700 directory,
+//	            │          │     or tcp for a kernel that knows no other (transport.go)
 //	            │          │                             │
 //	clients ────┴── proxy ────────── redact ─────────────┤  five channels
 //	server's log <──────── redact.Copy ──────────────────┤  stdout, stderr
@@ -18,6 +19,9 @@
 // the group reaches it; it dies with the hook, and the hook ends as it ended.
 // On Linux the hook adopts what the kernel leaves behind when it forks twice,
 // so that every process of a kernel descends from its hook.
+//
+// What a user types into a password prompt is known to the hook (typed), and to
+// nobody else.
 //
 // What cannot be searched because the agent is away is withheld, with a line
 // that says so. Only a kernel that never got a value, and whose agent was never

@@ -13,7 +13,18 @@
 //	"nbhush/1" | token | "know"  | value        "ok"     it is taken out of what this kernel shows
 //	                                            "error" | api.Error in JSON
 //
+// Language has the code by which kernels of other languages do the same, with
+// nbhush get, when they cannot have it in their environment from the start.
+//
 // All names of one request are served or none. The kernel learns endpoint and
 // token from NBHUSH_ENDPOINT and NBHUSH_TOKEN. Neither this package nor the
-// Python module in bootstrap keeps a value.
+// Python modules in bootstrap keep a value.
+//
+// The Python modules, of which all but install are loaded when they are used:
+//
+//	python_install   makes the others found; the magics, and what asks at prompts
+//	python           nbhush: get, env, names, Secret, the connection
+//	python_ipython   %hush, %%hush, completion
+//	python_prompts   which prompt names which secret; what was typed
+//	python_shims     Colab, Kaggle, Databricks, Fabric, Synapse, keyring
 package inject

@@ -109,16 +109,18 @@ func TestLanguages(t *testing.T) {
 	for _, e := range engines(python) {
 		t.Run(e.lang, func(t *testing.T) {
 			t.Parallel()
-			if _, err := exec.LookPath(e.argv[0]); err != nil {
-				t.Skipf("%s is not installed", e.argv[0])
-			}
-			if e.argv[0] == "sh" {
-				if _, err := exec.LookPath("rustc"); err != nil {
-					t.Skip("rustc is not installed")
-				}
-			}
 			if testing.Short() {
 				t.Skip("starts interpreters and compilers")
+			}
+			needs := e.argv[0]
+			if e.lang == "rust" {
+				needs = "rustc"
+			}
+			if _, err := exec.LookPath(needs); err != nil {
+				if os.Getenv("CI") == "true" {
+					t.Fatalf("%s is not installed", needs)
+				}
+				t.Skipf("%s is not installed", needs)
 			}
 			l, ok := LanguageOf(strings.ToUpper(e.lang))
 			if !ok {
@@ -240,8 +242,13 @@ func FuzzQuote(f *testing.F) {
 	})
 }
 
-// Every language has all of it, under every name that it goes by.
+// Every language has all of it, under every name that it goes by, and a line in
+// the README.
 func TestLanguageTable(t *testing.T) {
+	readme, err := os.ReadFile(filepath.Join("..", "..", "README.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
 	seen := map[string]bool{}
 	for _, l := range languages {
 		for _, n := range append(l.also, l.Name) {
@@ -249,6 +256,9 @@ func TestLanguageTable(t *testing.T) {
 				t.Errorf("%s is %q", n, got.Name)
 			}
 			seen[n] = true
+		}
+		if ask := l.Ask("NAME"); !strings.Contains(string(readme), "`"+ask+"`") {
+			t.Errorf("%s: the README lacks %s", l.Name, ask)
 		}
 		for what, code := range map[string]string{"set": l.Set("/bin/nbhush", "SOME_NAME"), "read": l.Read("SOME_NAME"), "ask": l.Ask("SOME_NAME")} {
 			if !strings.Contains(code, "SOME_NAME") || regexp.MustCompile(`@[a-z]+@`).MatchString(code) {
