@@ -251,14 +251,14 @@ func quotePython(text string) string {
 	})
 }
 
-// quoteUTF16 is for languages whose strings are UTF-16. An octal escape in place
-// of \u000a matters to Java, which reads \u before it looks for the literal's end.
+// quoteUTF16 is for languages whose strings are UTF-16. Java reads \u before it
+// looks for the end of a literal's line, so line ends have escapes of their own.
 func quoteUTF16(text string) string {
 	return quoted(text, `\"`, func(b *strings.Builder, r rune) {
-		switch {
-		case r == '\n':
+		switch r {
+		case '\n':
 			b.WriteString(`\n`)
-		case r == '\r':
+		case '\r':
 			b.WriteString(`\r`)
 		default:
 			utf16Escapes(b, r)
