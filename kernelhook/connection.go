@@ -91,10 +91,10 @@ func (c *connection) behind(transport, dir string) (*connection, error) {
 	ports := []int{1, 2, 3, 4, 5}
 	if transport == "tcp" {
 		var err error
-		if ports, err = freePorts(len(ports)); err != nil {
+		if b.IP, ports, err = freePorts(len(ports)); err != nil {
 			return nil, err
 		}
-		b.Transport, b.IP = transport, "127.0.0.1"
+		b.Transport = transport
 	}
 	b.Shell, b.Control, b.Stdin, b.IOPub, b.Heartbeat = ports[0], ports[1], ports[2], ports[3], ports[4]
 	b.all = map[string]json.RawMessage{}

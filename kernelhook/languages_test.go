@@ -122,7 +122,7 @@ func missing(t *testing.T, program string) {
 func TestTransports(t *testing.T) {
 	for program, want := range map[string]string{
 		"/usr/bin/python3.11": "ipc", "R": "ipc", "/opt/julia/bin/julia": "ipc",
-		"deno": "tcp", `/home/me/.deno/bin/deno`: "tcp", "java": "tcp", "gonb": "tcp",
+		"deno": "tcp tcp", `/home/me/.deno/bin/deno`: "tcp tcp", "java": "tcp tcp", "gonb": "tcp tcp",
 		"bash": "ipc tcp", "xcpp": "ipc tcp",
 	} {
 		if got := strings.Join(transports([]string{program, "x"}), " "); got != want {
