@@ -1,9 +1,9 @@
 package kernelhook
 
 import (
+	"crypto/rand"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"net"
 	"path/filepath"
 	"runtime"
@@ -40,7 +40,9 @@ func transports(argv []string) []string {
 func freePorts(n int) (ip string, _ []int, err error) {
 	ip = "127.0.0.1"
 	if runtime.GOOS == "linux" {
-		ip = fmt.Sprintf("127.%d.%d.%d", 1+rand.IntN(254), rand.IntN(256), 1+rand.IntN(254))
+		var b [3]byte
+		_, _ = rand.Read(b[:]) // never fails
+		ip = fmt.Sprintf("127.%d.%d.%d", 1+b[0]%254, b[1], 1+b[2]%254)
 	}
 	ports := make([]int, n)
 	for i := range ports {
