@@ -142,7 +142,7 @@ func (h *hook) run(ctx context.Context, c *connection, signals chan os.Signal) (
 		hook: h, clients: c, dir: dir.path, signer: signer, notice: notice, grant: grant,
 		env: func() []string { return environ(h.Env, grant, endpoint, token) },
 	}
-	ways := transports(h.Argv)
+	ways := transports(h.Argv, c.curve != nil)
 	for i, transport := range ways {
 		var reached bool
 		exit, reached, err = b.run(ctx, transport, i == len(ways)-1, signals)

@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -119,14 +120,17 @@ func missing(t *testing.T, program string) {
 
 // A kernel that knows no ipc gets tcp: where that is known at once, elsewhere
 // when it ended before it could be reached.
-func TestTransports(t *testing.T) {
+func TestTransportBehind(t *testing.T) {
 	for program, want := range map[string]string{
 		"/usr/bin/python3.11": "ipc", "R": "ipc", "/opt/julia/bin/julia": "ipc",
 		"deno": "tcp tcp", `/home/me/.deno/bin/deno`: "tcp tcp", "java": "tcp tcp", "gonb": "tcp tcp",
 		"bash": "ipc tcp", "xcpp": "ipc tcp",
 	} {
-		if got := strings.Join(transports([]string{program, "x"}), " "); got != want {
+		if got := strings.Join(transports([]string{program, "x"}, false), " "); got != want {
 			t.Errorf("%s: %s, want %s", program, got, want)
+		}
+		if got := transports([]string{program, "x"}, true); !slices.Equal(got, []string{"ipc"}) {
+			t.Errorf("%s with CURVE in front: %v", program, got)
 		}
 	}
 	r := newRig(t)

@@ -22,7 +22,10 @@ var tcpOnly = []string{
 // of the machine can listen to its iopub, as to any bare kernel's. A kernel that
 // ends before anybody could reach it is started again with the next; over tcp
 // somebody else may have taken a port in between.
-func transports(argv []string) []string {
+func transports(argv []string, curve bool) []string {
+	if curve {
+		return []string{"ipc"}
+	}
 	program := strings.ToLower(filepath.Base(argv[0]))
 	program = strings.TrimSuffix(program, ".exe")
 	switch {

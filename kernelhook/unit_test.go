@@ -78,13 +78,13 @@ func TestConnectionBehind(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if c.endpoints().Curve == nil || c.behind("/run/k").endpoints().Curve != nil {
-		t.Errorf("CURVE in front %v, behind %v", c.endpoints().Curve, c.behind("/run/k").endpoints().Curve)
-	}
 	path := filepath.Join(dir, "back.json")
 	behind, err := c.behind("ipc", "/run/k")
 	if err != nil {
 		t.Fatal(err)
+	}
+	if c.endpoints().Curve == nil || behind.endpoints().Curve != nil {
+		t.Errorf("CURVE in front %v, behind %v", c.endpoints().Curve, behind.endpoints().Curve)
 	}
 	if err := behind.write(path); err != nil {
 		t.Fatal(err)
