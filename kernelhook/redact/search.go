@@ -8,9 +8,13 @@ import (
 	"github.com/nbhush/nbhush/agent/match"
 )
 
-// window is how much text is decoded and searched at a time, in bytes. Text
-// that may be the start of a match moves on to the next window.
-const window = 1 << 20
+// Text is decoded and searched window bytes at a time. While the agent searches
+// one window the next is decoded, which begins with the last overlap bytes of
+// the one before: more than its tail, unless a very long value begins there.
+const (
+	window  = 1 << 20
+	overlap = 4 << 10
+)
 
 // piece is a stretch of text to be searched.
 type piece struct {
@@ -42,7 +46,7 @@ func search(ctx context.Context, f match.Finder, pieces []*piece) (length, tail 
 	for _, p := range pieces {
 		total += len(p.raw) - p.from + 1
 	}
-	s := searcher{finder: f}
+	s := searcher{ctx: ctx, finder: f, limit: window}
 	kept, _ := buffers.Get().(*[]byte)
 	if kept != nil {
 		s.buf = (*kept)[:0]
@@ -50,26 +54,29 @@ func search(ctx context.Context, f match.Finder, pieces []*piece) (length, tail 
 		kept = new([]byte)
 	}
 	defer func() {
+		s.settle() // nobody reads a buffer that others may get
 		if *kept = s.buf; cap(s.buf) <= keepBuffer {
 			buffers.Put(kept)
 		}
 	}()
-	s.buf = slices.Grow(s.buf, min(total, window+window/4))
+	s.buf = slices.Grow(s.buf, min(total, window+overlap))
 	for i, p := range pieces {
 		if i > 0 && !p.joins {
 			s.buf = append(s.buf, separator)
 		}
 		p.at = s.base + len(s.buf)
-		if err := s.add(ctx, p); err != nil {
-			return 0, 0, err
-		}
+		s.add(p)
+	}
+	s.settle()
+	if s.err != nil {
+		return 0, 0, s.err
 	}
 	res, err := f.Find(ctx, s.buf)
 	if err != nil {
 		return 0, 0, err
 	}
-	s.take(res.Spans, len(s.buf))
 	length = s.base + len(s.buf)
+	s.take(res.Spans, s.base, length)
 	assign(pieces, s.spans, length)
 	return length, min(max(res.Tail, 0), len(s.buf)), nil
 }
@@ -79,51 +86,95 @@ var buffers sync.Pool
 
 const keepBuffer = 256 << 10
 
+// searcher searches a text that comes in parts.
 type searcher struct {
+	ctx    context.Context
 	finder match.Finder
-	buf    []byte
-	base   int // offset of buf in the whole text
+	buf    []byte // the end of the text, which was not searched yet
+	base   int    // offset of buf in the whole text
+	limit  int    // length from which on buf is searched
 	spans  []match.Span
+	done   int   // offset up to which spans are final
+	err    error // nothing is known any more
+
+	asked  []byte // the window before buf; its last overlap bytes are buf's first
+	answer chan answer
+	spare  []byte
 }
 
-// add appends p's text to buf, searching and emptying buf whenever it is full.
-func (s *searcher) add(ctx context.Context, p *piece) error {
-	limit := window
-	for at := p.from; at < len(p.raw); {
+// answer is what Find returned for a window.
+type answer struct {
+	match.Result
+	err error
+}
+
+// add appends p's text to buf, and has buf searched whenever it is full.
+func (s *searcher) add(p *piece) {
+	for at := p.from; at < len(p.raw) && s.err == nil; {
 		if p.json {
 			var n int
-			s.buf, n = unescape(s.buf, p.raw[at:], limit)
+			s.buf, n = unescape(s.buf, p.raw[at:], s.limit)
 			at += n
 		} else {
-			n := min(len(p.raw)-at, max(0, limit-len(s.buf)))
+			n := min(len(p.raw)-at, max(0, s.limit-len(s.buf)))
 			s.buf = append(s.buf, p.raw[at:at+n]...)
 			at += n
 		}
-		if len(s.buf) < limit {
-			continue
+		if len(s.buf) >= s.limit {
+			s.ask()
 		}
-		res, err := s.finder.Find(ctx, s.buf)
-		if err != nil {
-			return err
-		}
-		keep := min(max(res.Tail, 0), len(s.buf))
-		s.take(res.Spans, len(s.buf)-keep)
-		s.base += len(s.buf) - keep
-		s.buf = append(s.buf[:0], s.buf[len(s.buf)-keep:]...)
-		limit = len(s.buf) + window
 	}
-	return nil
 }
 
-// take keeps the spans that end by limit, an offset in buf.
-func (s *searcher) take(spans []match.Span, limit int) {
+// ask has buf searched and begins the next one.
+func (s *searcher) ask() {
+	s.settle()
+	if len(s.buf) < s.limit || s.err != nil {
+		return // it begins earlier now, and takes more
+	}
+	text, found := s.buf, make(chan answer, 1)
+	go func() {
+		res, err := s.finder.Find(s.ctx, text)
+		found <- answer{res, err}
+	}()
+	s.asked, s.answer = text, found
+	s.buf = append(s.spare[:0], text[len(text)-overlap:]...)
+	s.base += len(text) - overlap
+	s.limit, s.spare = window, nil
+}
+
+// settle waits for the answer about the window before buf. Where that leaves
+// more open than buf begins with, buf begins earlier from now on.
+func (s *searcher) settle() {
+	if s.answer == nil {
+		return
+	}
+	a := <-s.answer
+	s.answer = nil
+	if a.err != nil {
+		s.err = a.err
+		return
+	}
+	text, end := s.asked, s.base+overlap
+	s.take(a.Spans, end-len(text), end-min(max(a.Tail, 0), len(text)))
+	if lacks := s.base - s.done; lacks > 0 {
+		s.buf = slices.Insert(s.buf, 0, text[len(text)-overlap-lacks:len(text)-overlap]...)
+		s.base = s.done
+		s.limit = lacks + window
+	}
+	s.asked, s.spare = nil, text
+}
+
+// take keeps what was found in a window that begins at the offset base of the
+// whole text: from where spans are final up to end, where they are now.
+func (s *searcher) take(spans []match.Span, base, end int) {
 	for _, sp := range spans {
-		if sp.End <= limit {
-			sp.Start += s.base
-			sp.End += s.base
+		sp.Start, sp.End = max(base+sp.Start, s.done), base+sp.End
+		if sp.Start < sp.End && sp.End <= end {
 			s.spans = append(s.spans, sp)
 		}
 	}
+	s.done = max(s.done, end)
 }
 
 // assign gives every piece its share of the spans; the whole text ends at end.
