@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 
 	"github.com/nbhush/nbhush/agent/api"
@@ -192,9 +193,15 @@ func (b *behind) run(ctx context.Context, transport string, last bool, signals c
 	go dieWith(b.Env, k.cmd.Process)
 
 	var up atomic.Bool
+	var lost sync.Once
 	p := &proxy.Proxy{
 		Signer: b.signer, Redactor: redactor, Bootstrap: inject.Bootstrap, Notice: b.notice,
 		Burst: (&burst{}).carried, Ended: k.ended,
+		Dropped: func(int) {
+			lost.Do(func() {
+				b.warn(errors.New("a client of this kernel does not read its outputs; the oldest ones for it are dropped"))
+			})
+		},
 		Reached: func() {
 			up.Store(true)
 			if !last {

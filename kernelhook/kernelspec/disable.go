@@ -11,6 +11,9 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
+
+	"github.com/gofrs/flock"
 
 	"github.com/nbhush/nbhush/agent/savefile"
 )
@@ -19,6 +22,11 @@ import (
 // Enable of any Jupyter changed. A spec that somebody else wrote again since then
 // is left as it is; one that they edited keeps their edits.
 func (k Kernels) Disable(ctx context.Context, names []string) ([]Outcome, error) {
+	unlock, err := k.lock(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer unlock()
 	specs, err := k.List(ctx)
 	if err != nil && len(names) > 0 {
 		return nil, err
@@ -56,6 +64,25 @@ func (k Kernels) Disable(ctx context.Context, names []string) ([]Outcome, error)
 	}
 	return all, nil
 }
+
+// lock keeps others who change specs out until unlock is called.
+func (k Kernels) lock(ctx context.Context) (unlock func(), err error) {
+	if err := os.MkdirAll(filepath.Dir(k.Record), 0o700); err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, lockTime)
+	defer cancel()
+	l := flock.New(k.Record + ".lock")
+	if _, err := l.TryLockContext(ctx, lockPoll); err != nil {
+		return nil, fmt.Errorf("wait for another nbhush that changes kernel specs: %w", err)
+	}
+	return func() { _ = l.Unlock() }, nil
+}
+
+const (
+	lockTime = 30 * time.Second
+	lockPoll = 5 * time.Millisecond
+)
 
 func (k Kernels) disable(name, file string) (Outcome, error) {
 	o := Outcome{Name: name, File: file, Did: DidNothing}

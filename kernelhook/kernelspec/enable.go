@@ -64,6 +64,11 @@ func (k Kernels) Enable(ctx context.Context, names []string) ([]Outcome, error) 
 	if !filepath.IsAbs(k.Binary) {
 		return nil, fmt.Errorf("%s is not an absolute path", k.Binary)
 	}
+	unlock, err := k.lock(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer unlock()
 	specs, err := k.List(ctx)
 	if err != nil {
 		return nil, err

@@ -6,7 +6,10 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
+	"strconv"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -80,6 +83,38 @@ func disable(t *testing.T, k Kernels, names ...string) []Outcome {
 		t.Fatal(err)
 	}
 	return o
+}
+
+// Two at once forget nothing that the other one changed.
+func TestKernelsAtOnce(t *testing.T) {
+	k, root := newKernels(t)
+	var dirs []string
+	for i := range 12 {
+		dir := filepath.Join(root, "env/share/jupyter/kernels", "ir"+strconv.Itoa(i))
+		write(t, filepath.Join(dir, "kernel.json"), irSpec)
+		dirs = append(dirs, dir)
+	}
+	lists(t, k, "", dirs...)
+	before := tree(t, root)
+	var wg sync.WaitGroup
+	for _, dir := range dirs {
+		wg.Go(func() {
+			if _, err := k.Enable(context.Background(), []string{filepath.Base(dir)}); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	recorded, err := k.recorded()
+	slices.Sort(recorded)
+	slices.Sort(dirs)
+	if d := cmp.Diff(dirs, recorded); err != nil || d != "" {
+		t.Errorf("recorded: %v\n%s", err, d)
+	}
+	disable(t, k)
+	if d := cmp.Diff(before, tree(t, root)); d != "" {
+		t.Errorf("not put back:\n%s", d)
+	}
 }
 
 const irSpec = "{\"argv\": [\"R\", \"{connection_file}\"],\r\n \"language\": \"R\", \"x\": 1.0}"

@@ -60,6 +60,9 @@ func tree(t *testing.T, dir string) map[string]string {
 			m[rel+"/"] = ""
 			return err
 		}
+		if filepath.Base(p) == "kernels.json.lock" { // nbhush's own, empty, and only in its own folder
+			return nil
+		}
 		b, err := os.ReadFile(p)
 		if err != nil {
 			return err

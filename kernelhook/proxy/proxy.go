@@ -31,6 +31,9 @@ type Proxy struct {
 	// Burst, if set, is told the size in bytes of what iopub has carried when
 	// nothing more waits.
 	Burst func(bytes int)
+	// Dropped, if set, is told how many messages of iopub a client lost that
+	// does not read, as it would lose them of a bare kernel.
+	Dropped func(n int)
 
 	front  *front
 	back   *back
@@ -68,7 +71,7 @@ func (p *Proxy) Run(ctx context.Context, clients, kernel Endpoints) error {
 	if p.Reached != nil {
 		p.Reached()
 	}
-	f, err := listen(clients, func(c channel, m zsock.Message) { p.request(ctx, c, m) })
+	f, err := listen(clients, p.Dropped, func(c channel, m zsock.Message) { p.request(ctx, c, m) })
 	if err != nil {
 		cancel()
 		return errors.Join(err, f.close(), p.back.close())

@@ -37,9 +37,9 @@ type front struct {
 	heartbeat *zsock.Echo
 }
 
-// listen binds the front sockets. What comes goes to request. After an error the
-// caller closes what is there.
-func listen(e Endpoints, request func(channel, zsock.Message)) (f *front, err error) {
+// listen binds the front sockets. What comes goes to request, and dropped is told
+// what a client lost. After an error the caller closes what is there.
+func listen(e Endpoints, dropped func(n int), request func(channel, zsock.Message)) (f *front, err error) {
 	f = new(front)
 	for c := range channels {
 		o := zsock.Options{Curve: e.Curve, Handle: func(m zsock.Message) { request(c, m) }}
@@ -47,7 +47,7 @@ func listen(e Endpoints, request func(channel, zsock.Message)) (f *front, err er
 			return f, fmt.Errorf("bind the kernel's ports: %w", err)
 		}
 	}
-	if f.iopub, err = zsock.ListenXPub(e.IOPub, zsock.Options{Curve: e.Curve}); err == nil {
+	if f.iopub, err = zsock.ListenXPub(e.IOPub, zsock.Options{Curve: e.Curve, OnDrop: dropped}); err == nil {
 		f.heartbeat, err = zsock.ListenEcho(e.Heartbeat, zsock.Options{Curve: e.Curve})
 	}
 	if err != nil {
