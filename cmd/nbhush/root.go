@@ -142,7 +142,7 @@ everything that is shown, saved or committed.`,
 			root.AddCommand(c)
 		}
 	}
-	add("secrets", newSetCmd(a), newGetCmd(a), newListCmd(a), newRmCmd(a), newImportCmd(a), newRunCmd(a),
+	add("secrets", newSetCmd(a), newGetCmd(a), newListCmd(a), newRmCmd(a), newImportCmd(a), newRunCmd(a), newExportCmd(a),
 		newMaskCmd(a), newAllowCmd(a), newDenyCmd(a), newAuditCmd(a))
 	add("jupyter", newJupyterCmd(a), newKernelsCmd(a))
 	add("files", newGitCmd(a), newStripCmd(a), newWatchCmd(a))
