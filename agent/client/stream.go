@@ -22,7 +22,7 @@ import (
 )
 
 const (
-	helloTime = 5 * time.Second
+	helloTime = 10 * time.Second
 	// maxText is the most text that goes in one frame while the answer fits one
 	// too. It is well under MaxFrame, so that long texts do not keep others waiting.
 	maxText = 1 << 20
