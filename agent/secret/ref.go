@@ -71,6 +71,16 @@ func (r Ref) Option(key string) string {
 	return q.Get(key)
 }
 
+// Options returns all that the part after ? says, the first of each key.
+func (r Ref) Options() map[string]string {
+	q, _ := url.ParseQuery(r.query)
+	all := make(map[string]string, len(q))
+	for key := range q {
+		all[key] = q.Get(key)
+	}
+	return all
+}
+
 // String returns the reference as it was written.
 func (r Ref) String() string { return r.text }
 
