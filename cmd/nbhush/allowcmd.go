@@ -5,12 +5,14 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/nbhush/nbhush/agent/api"
 	"github.com/nbhush/nbhush/agent/policy"
+	"github.com/nbhush/nbhush/agent/secret"
 )
 
 type allowOptions struct {
@@ -82,7 +84,26 @@ func runAllow(ctx context.Context, a *app, o allowOptions) error {
 		return nil
 	}
 	a.say("kernels below %s may have %s", filepath.Dir(req.Path), strings.Join(allowed.Names, ", "))
-	return a.warnMissing(ctx, allowed.Names)
+	a.sayFrom(cfg)
+	return a.warnMissing(ctx, slices.DeleteFunc(allowed.Names, func(name string) bool {
+		return !cfg.Secrets[secret.Name(name)].From.IsZero()
+	}))
+}
+
+// sayFrom says where values come from and which addresses get this user's
+// credentials: that, too, is approved.
+func (a *app) sayFrom(cfg *policy.Config) {
+	for _, name := range cfg.Names() {
+		from := cfg.Secrets[name].From
+		if from.IsZero() {
+			continue
+		}
+		where := ""
+		if address := cfg.Providers[from.Scheme]["address"]; address != "" {
+			where = ", asked at " + printable(address)
+		}
+		a.say("%s comes from %s%s", name, printable(from.String()), where)
+	}
 }
 
 // warnMissing names what is approved but not stored yet.

@@ -69,6 +69,7 @@ func TestImports(t *testing.T) {
 		"nbstrip/rules":     {"agent/match", "nbstrip", "nbstrip/notebook", "nbstrip/outputs"},
 		"nbstrip/watch":     {"agent/match", "agent/savefile", "nbstrip", "nbstrip/notebook"},
 		"agent/policy":      {"agent/secret", "agent/savefile"},
+		"agent/provider":    {"agent/secret"},
 		"agent/audit":       {"agent/secret", "agent/savefile"},
 		"agent/store":       {"agent/secret", "agent/savefile"},
 		"agent/store/vault": {"agent/secret", "agent/savefile", "agent/store"},
