@@ -24,7 +24,7 @@ const (
 )
 
 // credentials are the settings that log in and so are references, never values.
-var credentials = []string{"token", "password", "secret_id", "client_secret", "api_key", "secret", "passphrase"}
+var credentials = []string{"token", "password", "secret_id", "client_secret", "secret_access_key", "session", "api_key", "secret", "passphrase"}
 
 // badProvider says what is wrong with the settings of which provider.
 func badProvider(all map[string]map[string]string) (name, reason string) {

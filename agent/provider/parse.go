@@ -61,3 +61,16 @@ func ParseFile(format string, b []byte) (map[string]secret.Value, error) {
 }
 
 func itoa(i int) string { return strconv.Itoa(i) }
+
+// TextDocument returns the document of a value that is text: where it is a JSON
+// object its members are fields. It owns b.
+func TextDocument(b []byte) Document {
+	doc := Document{}
+	if len(b) > 0 && b[0] == '{' {
+		if inner, err := readJSON(b); err == nil {
+			doc.Fields = inner.Fields
+		}
+	}
+	doc.Value = secret.New(b)
+	return doc
+}

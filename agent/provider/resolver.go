@@ -331,7 +331,7 @@ func (r *Resolver) ask(e *entry, k known, q Query, ttl time.Duration) {
 func (r *Resolver) renewed(e *entry, l Lease) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	defer e.done()
+	e.done()
 	if e.doc == nil || r.locked {
 		return
 	}
@@ -343,7 +343,7 @@ func (r *Resolver) renewed(e *entry, l Lease) {
 func (r *Resolver) answered(e *entry, doc Document, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	defer e.done()
+	e.done()
 	now := time.Now()
 	if r.locked {
 		doc.Wipe()
