@@ -24,6 +24,9 @@ import (
 // not where continuous integration runs it.
 var ErrNone = errors.New("NBHUSH_TEST_PYTHON names no Python with this peer beside it; run: make venv")
 
+// ErrNoTool says that .ci/deps has not installed a program.
+var ErrNoTool = fmt.Errorf("%w; or a program is missing: run .ci/deps", ErrNone)
+
 const startTime = time.Minute // of a Python program on a busy machine
 
 // Server is a process that listens.
@@ -158,4 +161,20 @@ func freePort() (string, error) {
 	defer func() { _ = l.Close() }()
 	_, port, err := net.SplitHostPort(l.Addr().String())
 	return port, err
+}
+
+// Tool returns the path of a program that .ci/deps installs.
+func Tool(name string) (string, error) {
+	if path, err := exec.LookPath(name); err == nil {
+		return path, nil
+	}
+	cache, err := os.UserCacheDir()
+	if err != nil {
+		return "", err
+	}
+	path := filepath.Join(cache, "nbhush-dev", "bin", name)
+	if _, err := os.Stat(path); err != nil {
+		return "", fmt.Errorf("%w (%s)", ErrNoTool, name)
+	}
+	return path, nil
 }
