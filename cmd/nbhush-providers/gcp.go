@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"hash/crc32"
 	"io"
 	stdnet "net"
@@ -71,14 +70,10 @@ func (p gcp) sign(ctx context.Context, q provider.Query, client *http.Client, re
 		return err
 	}
 	token, err := source.Token()
-	var refused *oauth2.RetrieveError
 	switch {
-	case errors.As(err, &refused):
-		return provider.Failure(provider.Denied, provider.ReasonLogin)
-	case err != nil:
-		if e := network(ctx, err); e != nil {
-			return e
-		}
+	case err != nil && ctx.Err() != nil:
+		return provider.Failure(provider.Unreachable, provider.ReasonTime)
+	case err != nil: // where nothing is set up, it is the metadata server that does not answer
 		return provider.Failure(provider.Denied, provider.ReasonLogin)
 	}
 	token.SetAuthHeader(req)
