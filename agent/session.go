@@ -289,14 +289,15 @@ func allowed(ap policy.Approval) api.Allowed {
 
 // configPath returns path in the form in which policy.Find returns it.
 func configPath(path string) (string, error) {
-	if !filepath.IsAbs(path) || filepath.Base(path) != policy.FileName {
+	name := filepath.Base(path)
+	if !filepath.IsAbs(path) || name != policy.FileName && name != policy.SecretspecName {
 		return "", fail(api.CodeBadInput, "", "an %s must be given by its absolute path", policy.FileName)
 	}
 	dir, err := filepath.EvalSymlinks(filepath.Dir(path))
 	if errors.Is(err, fs.ErrNotExist) { // its approval can still be taken back
 		return filepath.Clean(path), nil
 	}
-	return filepath.Join(dir, policy.FileName), err
+	return filepath.Join(dir, name), err
 }
 
 func badInput(err error) *api.Error {

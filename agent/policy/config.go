@@ -71,7 +71,7 @@ func Load(path string) (c *Config, hash string, err error) {
 	if err != nil {
 		return nil, "", fmt.Errorf("read %s: %w", path, err)
 	}
-	c, err = Parse(src)
+	c, err = ParseFile(path, src)
 	var at *ParseError
 	if errors.As(err, &at) {
 		at.Path = path

@@ -193,7 +193,7 @@ func readProject(dir string) (api.AllowRequest, *policy.Config, error) {
 	if err != nil {
 		return api.AllowRequest{}, nil, err
 	}
-	cfg, err := policy.Parse(src)
+	cfg, err := policy.ParseFile(path, src)
 	if err != nil {
 		return api.AllowRequest{}, nil, fmt.Errorf("%s: %w", path, err)
 	}
