@@ -24,11 +24,9 @@ func need(t *testing.T, err error) {
 	}
 }
 
-// The servers that several tests share, started by the first that asks.
+// The server that several tests share, started by the first that asks.
 var (
 	bao     = once(func() (*peers.Server, error) { return peers.OpenBao(tempDir()) })
-	moto    = once(peers.Moto)
-	drongo  = once(peers.Drongo)
 	started []*peers.Server
 	temp    []string
 	mu      sync.Mutex // of both

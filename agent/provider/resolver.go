@@ -392,7 +392,7 @@ func (e *entry) keep(now time.Time) {
 // in it so that many agents do not ask at once, or what the other side said.
 func pause(fails int, after time.Duration) time.Duration {
 	d := min(firstRetry<<min(fails-1, 10), lastRetry)
-	d += rand.N(d/4 + 1)
+	d += rand.N(d/4 + 1) //nolint:gosec // nobody gains by guessing it
 	return max(d, min(after, longRetry))
 }
 
