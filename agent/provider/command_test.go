@@ -33,7 +33,7 @@ func gnupg(t *testing.T) (home, id string) {
 		_ = exec.Command("gpgconf", "--homedir", home, "--kill", "all").Run()
 		_ = os.RemoveAll(home)
 	})
-	cmd := exec.Command(gpg, "--homedir", home, "--batch", "--passphrase", "", "--quick-generate-key", "nb@example.com", "default", "default", "never")
+	cmd := exec.Command(gpg, "--homedir", home, "--batch", "--passphrase", "", "--quick-generate-key", "nb@example.com", "future-default", "default", "never")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"os"
@@ -90,8 +91,8 @@ func runAllow(ctx context.Context, a *app, o allowOptions) error {
 	}))
 }
 
-// sayFrom says where values come from and which addresses get this user's
-// credentials: that, too, is approved.
+// sayFrom says where values come from, and which addresses and programs get this
+// user's credentials: that, too, is approved.
 func (a *app) sayFrom(cfg *policy.Config) {
 	for _, name := range cfg.Names() {
 		from := cfg.Secrets[name].From
@@ -99,8 +100,15 @@ func (a *app) sayFrom(cfg *policy.Config) {
 			continue
 		}
 		where := ""
-		if address := cfg.Providers[from.Scheme]["address"]; address != "" {
+		settings := cfg.Providers[from.Scheme]
+		if address := settings["address"]; address != "" {
 			where = ", asked at " + printable(address)
+		}
+		if program := settings["program"]; program != "" {
+			where += ", by the program " + printable(program)
+		}
+		if kind := cmp.Or(settings["type"], from.Scheme); !slices.Contains(policy.Providers, kind) {
+			where += ", by the program nbhush-provider-" + printable(kind)
 		}
 		a.say("%s comes from %s%s", name, printable(from.String()), where)
 	}

@@ -108,7 +108,7 @@ var errFnox = errors.New("not a fnox.toml")
 
 // fnoxProvider is what a fnox.toml says of one of its providers.
 type fnoxProvider struct {
-	Type, Prefix, Vault, Project, Path, Region, Address string
+	Type, Prefix, Vault, Project, Path string
 }
 
 // readFnox returns what stands in the file itself, and references for the rest.
