@@ -12,6 +12,7 @@ import (
 	"github.com/nbhush/nbhush/agent/audit"
 	"github.com/nbhush/nbhush/agent/match"
 	"github.com/nbhush/nbhush/agent/policy"
+	"github.com/nbhush/nbhush/agent/provider"
 	"github.com/nbhush/nbhush/agent/secret"
 	"github.com/nbhush/nbhush/agent/socket"
 	"github.com/nbhush/nbhush/agent/store"
@@ -31,6 +32,7 @@ type agent struct {
 	kernels   *kernels
 	streams   streams
 	projects  projects
+	providers *provider.Resolver
 	epoch     epoch
 	stop      func() // asks Serve to end
 
@@ -52,6 +54,7 @@ type parts struct {
 	ghosts    string // the file of registered hooks
 	stop      func()
 	looks     match.Finder // may be nil
+	programs  string       // the folder of nbhush-providers
 }
 
 func newAgent(p parts) *agent {
@@ -65,6 +68,7 @@ func newAgent(p parts) *agent {
 	a.projects = projects{approvals: p.approvals, file: p.allowed}
 	a.values = newValues(p.store, a.names, a.kernels.any, p.log)
 	a.values.changed = a.epoch.next
+	a.providers = provider.New(provider.Options{Stored: a.values.get, Wanted: a.kernels.any, Programs: p.programs})
 	a.search = a.values
 	if p.looks != nil {
 		a.search = match.Join(a.values, p.looks)
@@ -105,7 +109,7 @@ func (w asker) who() audit.Who {
 
 // resolve returns the value called name, which the caller wipes, if policy says
 // yes and the audit log has noted it. Nothing else serves a value.
-func (a *agent) resolve(w asker, s scope, name secret.Name) (secret.Value, error) {
+func (a *agent) resolve(ctx context.Context, w asker, s scope, name secret.Name) (secret.Value, error) {
 	entry := audit.Entry{Who: w.who(), Op: audit.OpGet, Name: name}
 	d := s.decide(name)
 	entry.Reason = d.Reason
@@ -117,7 +121,8 @@ func (a *agent) resolve(w asker, s scope, name secret.Name) (secret.Value, error
 		}
 		return secret.Value{}, &api.Error{Code: api.CodeDenied, Message: d.Reason, Mend: d.Hint}
 	}
-	value, err := a.values.get(name)
+	value, from, err := a.value(ctx, w, s, name)
+	entry.Reason += from
 	entry.Verdict = audit.Allowed
 	if err != nil {
 		entry.Verdict = audit.Failed
@@ -147,23 +152,23 @@ func (a *agent) harmless(name secret.Name, reason string) (secret.Name, string) 
 
 // resolveAll is resolve for several names: all or an error. It looks for what
 // is missing first, so that the error names every name.
-func (a *agent) resolveAll(w asker, s scope, names []secret.Name) (map[secret.Name]secret.Value, error) {
+func (a *agent) resolveAll(ctx context.Context, w asker, s scope, names []secret.Name) (map[secret.Name]secret.Value, error) {
 	values := make(map[secret.Name]secret.Value, len(names))
 	var missing []secret.Name
-	for _, name := range names {
-		if _, twice := values[name]; twice {
-			continue
+	var failed error
+	for _, r := range a.resolveEach(ctx, w, s, names) {
+		switch {
+		case errors.Is(r.err, &api.Error{Code: api.CodeNotFound}):
+			missing = append(missing, r.name)
+		case r.err != nil && failed == nil:
+			failed = r.err
+		case r.err == nil:
+			values[r.name] = r.value
 		}
-		value, err := a.resolve(w, s, name)
-		if err != nil && !errors.Is(err, &api.Error{Code: api.CodeNotFound}) {
-			wipeAll(values)
-			return nil, err
-		}
-		if err != nil {
-			missing = append(missing, name)
-			continue
-		}
-		values[name] = value
+	}
+	if failed != nil {
+		wipeAll(values)
+		return nil, failed
 	}
 	if len(missing) > 0 {
 		wipeAll(values)
@@ -200,6 +205,6 @@ func (a *agent) note(e audit.Entry) error {
 
 // close wipes what the agent holds.
 func (a *agent) close() {
-	a.values.lock()
+	a.lock()
 	a.epoch.close()
 }

@@ -109,6 +109,7 @@ func (p project) decide(name secret.Name) policy.Decision {
 type scope struct {
 	owner    bool
 	projects []project
+	source   *project // whose sources count for the owner, or nil
 }
 
 // scope of w: the nbhush.toml of its kernel and, for a kernel that runs inside

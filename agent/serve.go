@@ -133,6 +133,7 @@ func serveLocked(ctx context.Context, o Options, logger *slog.Logger) error {
 		approvals: policy.NewApprovals(o.Home.Allowed()), allowed: o.Home.Allowed(),
 		audit: journal, log: logger,
 		ghosts: filepath.Join(o.Home.Run, "kernels.json"), stop: cancel, looks: o.Looks,
+		programs: programs(),
 	})
 	defer a.close()
 	if err := a.epoch.open(filepath.Join(o.Home.Run, api.EpochFile), logger); err != nil {
@@ -155,6 +156,15 @@ func (a *agent) serve(ctx context.Context, l net.Listener) error {
 	a.values.open()
 	err := newServer(a).serve(ctx, l)
 	return errors.Join(err, a.note(audit.Entry{Who: self, Op: audit.OpStop, Verdict: audit.Allowed}))
+}
+
+// programs is the folder of this program, in which nbhush-providers is too.
+func programs() string {
+	path, err := os.Executable()
+	if err != nil {
+		return ""
+	}
+	return filepath.Dir(path)
 }
 
 // chosenStore is the store that the settings name. Without a choice it is the

@@ -166,7 +166,7 @@ func (s *session) Delete(_ context.Context, name secret.Name) (api.Secret, error
 }
 
 // Get returns the values of all names, or an error and none.
-func (s *session) Get(_ context.Context, names []secret.Name, _ string) (map[secret.Name]secret.Value, error) {
+func (s *session) Get(ctx context.Context, names []secret.Name, dir string) (map[secret.Name]secret.Value, error) {
 	if len(names) > maxNames {
 		return nil, fail(api.CodeBadInput, "", "%d names at once are too many", len(names))
 	}
@@ -183,13 +183,16 @@ func (s *session) Get(_ context.Context, names []secret.Name, _ string) (map[sec
 	if err != nil {
 		return nil, err
 	}
-	return s.agent.resolveAll(w, sc, names)
+	if sc.owner {
+		sc.source = s.agent.sources(dir)
+	}
+	return s.agent.resolveAll(ctx, w, sc, names)
 }
 
 // GetAll returns the values of all names that the nbhush.toml of dir lists. It
 // must be approved also when the owner asks: who runs a command in a folder
 // that somebody else made has not said that it may have his secrets.
-func (s *session) GetAll(_ context.Context, dir string) (map[secret.Name]secret.Value, error) {
+func (s *session) GetAll(ctx context.Context, dir string) (map[secret.Name]secret.Value, error) {
 	if !filepath.IsAbs(dir) {
 		return nil, fail(api.CodeBadInput, "", "a directory must be given by its absolute path")
 	}
@@ -213,7 +216,7 @@ func (s *session) GetAll(_ context.Context, dir string) (map[secret.Name]secret.
 			"there is no %s in %s or above", policy.FileName, dir)
 	}
 	sc = scope{projects: append(sc.projects, p)}
-	return s.agent.resolveAll(w, sc, p.config.Names())
+	return s.agent.resolveAll(ctx, w, sc, p.config.Names())
 }
 
 func (s *session) Allow(_ context.Context, path, hash string) (api.Allowed, error) {
@@ -286,14 +289,15 @@ func allowed(ap policy.Approval) api.Allowed {
 
 // configPath returns path in the form in which policy.Find returns it.
 func configPath(path string) (string, error) {
-	if !filepath.IsAbs(path) || filepath.Base(path) != policy.FileName {
+	name := filepath.Base(path)
+	if !filepath.IsAbs(path) || name != policy.FileName && name != policy.SecretspecName {
 		return "", fail(api.CodeBadInput, "", "an %s must be given by its absolute path", policy.FileName)
 	}
 	dir, err := filepath.EvalSymlinks(filepath.Dir(path))
 	if errors.Is(err, fs.ErrNotExist) { // its approval can still be taken back
 		return filepath.Clean(path), nil
 	}
-	return filepath.Join(dir, policy.FileName), err
+	return filepath.Join(dir, name), err
 }
 
 func badInput(err error) *api.Error {
@@ -309,7 +313,7 @@ func (s *session) Lock(ctx context.Context) (api.Status, error) {
 	if err != nil {
 		return api.Status{}, err
 	}
-	s.agent.values.lock()
+	s.agent.lock()
 	if l, ok := s.agent.store.(interface{ Lock() }); ok {
 		l.Lock()
 	}
@@ -336,6 +340,7 @@ func (s *session) Unlock(ctx context.Context, passphrase []byte) (api.Status, er
 	if err := s.agent.note(entry); err != nil {
 		return api.Status{}, err
 	}
+	s.agent.providers.Unlock()
 	s.agent.values.open()
 	if _, err := s.Find(ctx, nil); err != nil {
 		return api.Status{}, err
@@ -366,8 +371,11 @@ func (s *session) Search(ctx context.Context, text []byte) (match.Result, error)
 	return s.agent.search.Find(ctx, text)
 }
 
-// Value returns one value.
+// Value returns one value. It does not wait for a provider: the answers of a
+// stream have an order, and text that waits to be searched is behind this one.
 func (s *session) Value(ctx context.Context, name secret.Name) (secret.Value, error) {
+	ctx, cancel := context.WithTimeout(ctx, streamTime)
+	defer cancel()
 	values, err := s.Get(ctx, []secret.Name{name}, "")
 	return values[name], err
 }
@@ -410,7 +418,7 @@ func (s *session) Names(context.Context) ([]secret.Name, error) {
 // RegisterKernel makes the peer the hook of a kernel until end. The grant's
 // values are the caller's to clear. What keeps a value from the kernel is in
 // the grant's Notice: the kernel runs all the same.
-func (s *session) RegisterKernel(_ context.Context, info api.Kernel) (api.Grant, error) {
+func (s *session) RegisterKernel(ctx context.Context, info api.Kernel) (api.Grant, error) {
 	switch {
 	case info.API > api.Version:
 		return api.Grant{}, tooNew(info.API)
@@ -431,7 +439,7 @@ func (s *session) RegisterKernel(_ context.Context, info api.Kernel) (api.Grant,
 	if err := s.agent.note(entry); err != nil {
 		return api.Grant{}, err
 	}
-	return s.agent.grant(w), nil
+	return s.agent.grant(ctx, w), nil
 }
 
 // end takes the registration back, when the connection is gone.
@@ -443,7 +451,7 @@ func (s *session) end() {
 }
 
 // grant collects what the kernel of w may have now.
-func (a *agent) grant(w asker) api.Grant {
+func (a *agent) grant(ctx context.Context, w asker) api.Grant {
 	g := api.Grant{ID: w.kernel.id}
 	sc, err := a.scope(w)
 	if err != nil {
@@ -456,18 +464,19 @@ func (a *agent) grant(w asker) api.Grant {
 		return g
 	}
 	var missing []secret.Name
-	for _, name := range p.config.Names() {
-		value, err := a.resolve(w, sc, name)
+	ctx, cancel := context.WithTimeout(ctx, grantTime)
+	defer cancel()
+	for _, r := range a.resolveEach(ctx, w, sc, p.config.Names()) {
 		switch {
-		case errors.Is(err, &api.Error{Code: api.CodeNotFound}):
-			missing = append(missing, name)
-		case err != nil:
-			g.Notice = apiError(err)
+		case errors.Is(r.err, &api.Error{Code: api.CodeNotFound}):
+			missing = append(missing, r.name)
+		case r.err != nil:
+			g.Notice = apiError(r.err)
 		default:
 			if g.Values == nil {
 				g.Values = map[string][]byte{}
 			}
-			g.Values[string(name)] = value.Reveal()
+			g.Values[string(r.name)] = r.value.Reveal()
 		}
 	}
 	if g.Notice == nil && len(missing) > 0 {

@@ -46,6 +46,8 @@ const (
 	CodeStore    Code = "store"   // keyring or vault failed
 	CodeVersion  Code = "version" // the two sides speak different versions
 	CodeInternal Code = "internal"
+	CodeProvider Code = "provider" // where the value comes from did not give it
+	CodeWait     Code = "wait"     // a provider is being asked; on a stream: ask again with POST /v1/get
 )
 
 // Error is what went wrong, to what, and what mends it. It never holds a value.

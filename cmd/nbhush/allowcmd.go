@@ -1,16 +1,19 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/nbhush/nbhush/agent/api"
 	"github.com/nbhush/nbhush/agent/policy"
+	"github.com/nbhush/nbhush/agent/secret"
 )
 
 type allowOptions struct {
@@ -82,7 +85,33 @@ func runAllow(ctx context.Context, a *app, o allowOptions) error {
 		return nil
 	}
 	a.say("kernels below %s may have %s", filepath.Dir(req.Path), strings.Join(allowed.Names, ", "))
-	return a.warnMissing(ctx, allowed.Names)
+	a.sayFrom(cfg)
+	return a.warnMissing(ctx, slices.DeleteFunc(allowed.Names, func(name string) bool {
+		return !cfg.Secrets[secret.Name(name)].From.IsZero()
+	}))
+}
+
+// sayFrom says where values come from, and which addresses and programs get this
+// user's credentials: that, too, is approved.
+func (a *app) sayFrom(cfg *policy.Config) {
+	for _, name := range cfg.Names() {
+		from := cfg.Secrets[name].From
+		if from.IsZero() {
+			continue
+		}
+		where := ""
+		settings := cfg.Providers[from.Scheme]
+		if address := settings["address"]; address != "" {
+			where = ", asked at " + printable(address)
+		}
+		if program := settings["program"]; program != "" {
+			where += ", by the program " + printable(program)
+		}
+		if kind := cmp.Or(settings["type"], from.Scheme); !slices.Contains(policy.Providers, kind) {
+			where += ", by the program nbhush-provider-" + printable(kind)
+		}
+		a.say("%s comes from %s%s", name, printable(from.String()), where)
+	}
 }
 
 // warnMissing names what is approved but not stored yet.
@@ -172,7 +201,7 @@ func readProject(dir string) (api.AllowRequest, *policy.Config, error) {
 	if err != nil {
 		return api.AllowRequest{}, nil, err
 	}
-	cfg, err := policy.Parse(src)
+	cfg, err := policy.ParseFile(path, src)
 	if err != nil {
 		return api.AllowRequest{}, nil, fmt.Errorf("%s: %w", path, err)
 	}

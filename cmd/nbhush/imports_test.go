@@ -69,6 +69,7 @@ func TestImports(t *testing.T) {
 		"nbstrip/rules":     {"agent/match", "nbstrip", "nbstrip/notebook", "nbstrip/outputs"},
 		"nbstrip/watch":     {"agent/match", "agent/savefile", "nbstrip", "nbstrip/notebook"},
 		"agent/policy":      {"agent/secret", "agent/savefile"},
+		"agent/provider":    {"agent/secret"},
 		"agent/audit":       {"agent/secret", "agent/savefile"},
 		"agent/store":       {"agent/secret", "agent/savefile"},
 		"agent/store/vault": {"agent/secret", "agent/savefile", "agent/store"},
@@ -130,28 +131,39 @@ func comment(doc *ast.CommentGroup) string {
 
 var update = flag.Bool("update", false, "rewrite golden files")
 
-// TestDependencies compares the packages that are linked into nbhush with a
+// TestDependencies compares the packages that are linked into each program with a
 // checked-in list, so that growth shows in review.
 func TestDependencies(t *testing.T) {
-	const golden = "testdata/packages.txt"
-	var got []string
-	for _, p := range goList(t, "-deps", "./cmd/nbhush") {
-		if !p.Standard && !strings.HasPrefix(p.ImportPath, module) {
-			got = append(got, p.ImportPath)
+	for program, golden := range map[string]string{
+		"nbhush":           "testdata/packages.txt",
+		"nbhush-providers": "../nbhush-providers/testdata/packages.txt",
+	} {
+		var got []string
+		for _, p := range goList(t, "-deps", "./cmd/"+program) {
+			if !p.Standard && !strings.HasPrefix(p.ImportPath, module) {
+				got = append(got, p.ImportPath)
+			}
 		}
-	}
-	slices.Sort(got)
-	text := strings.Join(got, "\n") + "\n"
-	if *update {
-		if err := os.WriteFile(golden, []byte(text), 0o644); err != nil {
+		slices.Sort(got)
+		text := strings.Join(got, "\n") + "\n"
+		if *update {
+			if err := os.WriteFile(golden, []byte(text), 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+		want, err := os.ReadFile(golden)
+		if err != nil {
 			t.Fatal(err)
 		}
-	}
-	want, err := os.ReadFile(golden)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if text != string(want) {
-		t.Errorf("the packages in nbhush are not those of %s; see what came and why, then run: go test ./cmd/nbhush -run TestDependencies -update", golden)
+		if text != string(want) {
+			t.Errorf("the packages in %s are not those of %s; see what came and why, then run: go test ./cmd/nbhush -run TestDependencies -update", program, golden)
+		}
+		if program == "nbhush" {
+			for _, p := range got {
+				if strings.Contains(p, "aws") || strings.Contains(strings.ToLower(p), "azure") || strings.Contains(p, "oauth2") {
+					t.Errorf("%s is in nbhush; the SDKs live in nbhush-providers", p)
+				}
+			}
+		}
 	}
 }
