@@ -48,7 +48,7 @@ type frames interface {
 	Value(context.Context, secret.Name) (secret.Value, error)
 	Names(context.Context) ([]secret.Name, error)
 	Again(context.Context, secret.Name, int) error
-	Consent(context.Context, secret.Name, api.Answer) (secret.Value, error)
+	Consent(context.Context, secret.Name, api.Answer, int) (secret.Value, error)
 	Refresh(context.Context, []api.Held) (api.Refreshed, error)
 }
 

@@ -21,8 +21,9 @@ import (
 // Consent notes what the user answered to the hook's question, keeps a yes for
 // as long as it was given, and returns the value then. Nothing below a kernel
 // answers for the user: the hook itself sends it, on the stream on which it
-// registered.
-func (s *session) Consent(_ context.Context, name secret.Name, answer api.Answer) (secret.Value, error) {
+// registered; and code of a kernel that makes itself a client of its own kernel,
+// or of another one, is no user either.
+func (s *session) Consent(_ context.Context, name secret.Name, answer api.Answer, client int) (secret.Value, error) {
 	w, err := s.asker()
 	if err != nil {
 		return secret.Value{}, err
@@ -39,6 +40,10 @@ func (s *session) Consent(_ context.Context, name secret.Name, answer api.Answer
 	sc, err := a.scope(w)
 	if err != nil {
 		return secret.Value{}, err
+	}
+	if client != 0 && a.kernels.below(client) {
+		entry.Reason = fmt.Sprintf("answered by process %d, which belongs to a kernel", client)
+		return secret.Value{}, errors.Join(fail(api.CodeDenied, "", "the client that answered for %s belongs to a kernel", name), a.note(entry))
 	}
 	d := sc.decide(name)
 	if !d.Allow && !d.Ask {

@@ -72,7 +72,7 @@ func TestConsent(t *testing.T) {
 			api.AnswerNo: "you said no", "": "you said no", "yes, always": "you said no",
 			api.AnswerLate: "nobody answered", api.AnswerNobody: "does not list UNLISTED",
 		} {
-			_, err := s.Consent(ctx, "UNLISTED", answer)
+			_, err := s.Consent(ctx, "UNLISTED", answer, 0)
 			wantCode(t, string(answer), err, api.CodeDenied)
 			if err == nil || !strings.Contains(err.Error(), want) {
 				t.Errorf("%s: %v, want %q", answer, err, want)
@@ -82,7 +82,7 @@ func TestConsent(t *testing.T) {
 		}
 		granted := func(answer api.Answer, after api.Code) {
 			t.Helper()
-			v, err := s.Consent(ctx, "UNLISTED", answer)
+			v, err := s.Consent(ctx, "UNLISTED", answer, 0)
 			if err != nil || string(v.Reveal()) != value {
 				t.Errorf("%s: %v", answer, err)
 			}
@@ -113,7 +113,7 @@ func TestConsent(t *testing.T) {
 			s, end = e.hookOf(t, other)
 			_, err = s.Value(ctx, "UNLISTED")
 			wantCode(t, "another notebook "+other, err, api.CodeConsent)
-			_, err = s.Consent(ctx, "UNLISTED", api.AnswerNotebook)
+			_, err = s.Consent(ctx, "UNLISTED", api.AnswerNotebook, 0)
 			if other == filepath.Join(e.project, "b.ipynb") {
 				wantCode(t, "always for another notebook", err, "")
 			} else {
@@ -136,7 +136,7 @@ func TestConsentForged(t *testing.T) {
 	ctx := t.Context()
 	w.set(t, "UNLISTED")
 	owner := w.session(10)
-	_, err := owner.Consent(ctx, "UNLISTED", api.AnswerKernel)
+	_, err := owner.Consent(ctx, "UNLISTED", api.AnswerKernel, 0)
 	wantCode(t, "the owner", err, api.CodeDenied)
 
 	hook := w.session(20)
@@ -144,7 +144,7 @@ func TestConsentForged(t *testing.T) {
 		t.Fatal(err)
 	}
 	below := w.session(21, 20)
-	_, err = below.Consent(ctx, "UNLISTED", api.AnswerKernel)
+	_, err = below.Consent(ctx, "UNLISTED", api.AnswerKernel, 0)
 	wantCode(t, "a process below the kernel", err, api.CodeDenied)
 	_, err = below.Value(ctx, "UNLISTED")
 	wantCode(t, "what it gets", err, api.CodeDenied)
@@ -157,8 +157,21 @@ func TestConsentForged(t *testing.T) {
 	}
 	_, err = inner.Value(ctx, "UNLISTED")
 	wantCode(t, "a kernel inside a kernel", err, api.CodeDenied)
-	_, err = inner.Consent(ctx, "UNLISTED", api.AnswerKernel)
+	_, err = inner.Consent(ctx, "UNLISTED", api.AnswerKernel, 0)
 	wantCode(t, "its answer", err, api.CodeDenied)
+
+	// The client that answered is a process below a kernel, this one for another kernel.
+	here := &session{agent: w.agent, line: ancestors(t)}
+	if _, err := here.RegisterKernel(ctx, api.Kernel{API: api.Version, Dir: w.project}); err != nil {
+		t.Fatal(err)
+	}
+	for _, client := range []int{os.Getpid(), 1 << 30} {
+		_, err = hook.Consent(ctx, "UNLISTED", api.AnswerKernel, client)
+		wantCode(t, "a client below a kernel, or gone", err, api.CodeDenied)
+	}
+	here.end()
+	_, err = hook.Consent(ctx, "UNLISTED", api.AnswerOnce, os.Getpid())
+	wantCode(t, "a client that is no kernel's", err, "")
 
 	old := w.session(30)
 	if _, err := old.RegisterKernel(ctx, api.Kernel{API: 2, Dir: w.project}); err != nil {
@@ -183,7 +196,7 @@ func TestConsentRestart(t *testing.T) {
 		if _, err := s.RegisterKernel(t.Context(), api.Kernel{API: api.Version, Dir: w.project}); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := s.Consent(t.Context(), "UNLISTED", api.AnswerKernel); err != nil {
+		if _, err := s.Consent(t.Context(), "UNLISTED", api.AnswerKernel, 0); err != nil {
 			t.Fatal(err)
 		}
 		w.kernels.freeze()
@@ -261,7 +274,7 @@ func TestRefresh(t *testing.T) {
 			values[string(name)] = e.set(t, name)
 		}
 		s, end := e.hookOf(t, filepath.Join(e.project, "a.ipynb"))
-		if _, err := s.Consent(ctx, "UNLISTED", api.AnswerKernel); err != nil {
+		if _, err := s.Consent(ctx, "UNLISTED", api.AnswerKernel, 0); err != nil {
 			t.Fatal(err)
 		}
 		// step compares what has changed for a kernel that holds values.
@@ -315,7 +328,7 @@ func TestRefresh(t *testing.T) {
 		}
 		step("removed", nil, []string{"LISTED_TOO"})
 		values["UNLISTED"] = "a guess"
-		if v, err := s.Consent(ctx, "UNLISTED", api.AnswerOnce); err != nil {
+		if v, err := s.Consent(ctx, "UNLISTED", api.AnswerOnce, 0); err != nil {
 			t.Fatal(err)
 		} else {
 			values["UNLISTED"] = string(v.Reveal())

@@ -73,6 +73,12 @@ func (ks *kernels) nearest(line []socket.Process) *kernel {
 	return nil
 }
 
+// below reports whether a process belongs to a kernel, or has gone.
+func (ks *kernels) below(pid int) bool {
+	line, err := socket.Ancestors(pid)
+	return err != nil || ks.of(line) != nil
+}
+
 // add registers the kernel whose hook is line[0].
 func (ks *kernels) add(line []socket.Process, info api.Kernel) *kernel {
 	ks.mu.Lock()

@@ -229,7 +229,7 @@ func (s *session) frame(ctx context.Context, out []byte, op api.Op, payload []by
 		if err := json.Unmarshal(payload, &c); err != nil {
 			return appendError(out, fail(api.CodeBadInput, "", "the consent is not the JSON that it should be")), nil
 		}
-		v, err := s.Consent(ctx, secret.Name(c.Name), c.Answer)
+		v, err := s.Consent(ctx, secret.Name(c.Name), c.Answer, c.Client)
 		if err != nil {
 			return appendError(out, err), nil
 		}

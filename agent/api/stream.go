@@ -58,6 +58,7 @@ type Again struct {
 type Consent struct {
 	Name   string `json:"name"`
 	Answer Answer `json:"answer"`
+	Client int    `json:"client,omitempty"` // process of the client that answered, 0 where that is not known
 }
 
 // Answer is an answer to the question for consent.

@@ -180,8 +180,10 @@ func (s *Stream) Names(ctx context.Context) ([]secret.Name, error) {
 
 // Consent tells the agent what the user answered, and returns the value if that
 // was a yes; the caller wipes it.
-func (s *Stream) Consent(ctx context.Context, name secret.Name, answer api.Answer) (secret.Value, error) {
-	out, err := json.Marshal(api.Consent{Name: string(name), Answer: answer})
+//
+// client is the process that answered, 0 if that is not known.
+func (s *Stream) Consent(ctx context.Context, name secret.Name, answer api.Answer, client int) (secret.Value, error) {
+	out, err := json.Marshal(api.Consent{Name: string(name), Answer: answer, Client: client})
 	if err != nil {
 		return secret.Value{}, err
 	}
