@@ -76,7 +76,7 @@ func TestConsent(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if want := "C_NAME notebook " + by["own client"]["pid"].(string) + "\n"; strings.Count(string(src), want) != 1 {
+	if want := "D_NAME notebook " + by["own client"]["pid"].(string) + "\n"; strings.Count(string(src), want) != 1 {
 		t.Errorf("the answers lack %q:\n%s", want, src)
 	}
 	r.gone()
