@@ -152,21 +152,21 @@ def install_refresh(shell):
     seen, _, path = os.environ.get("NBHUSH_EPOCH", "").partition(":")
     if not path or not hasattr(os, "pread"):
         return
-    seen, again = bytes.fromhex(seen), 0.0
+    seen, failed, again = bytes.fromhex(seen), b"", 0.0
     given = {n: os.environ[n] for n in os.environ.get("NBHUSH_NAMES", "").split() if n in os.environ}
     file = os.open(path, os.O_RDONLY)
 
     def look(info):
-        nonlocal seen, again
+        nonlocal seen, failed, again
         now = os.pread(file, 8, 0)  # before the question: what changes after it is seen next time
-        if now == seen or time.monotonic() < again:
+        if now == seen or now == failed and time.monotonic() < again:
             return
         from nbhush import _refresh
 
         if _refresh.refresh(shell, given):
             seen = now
         else:
-            again = time.monotonic() + 5.0
+            failed, again = now, time.monotonic() + 5.0
 
     shell.events.register("pre_run_cell", look)
 
