@@ -262,10 +262,7 @@ func (s *session) Revoke(_ context.Context, q api.RevokeRequest) ([]api.Rule, er
 		}
 		return nil, fail(api.CodeNotFound, "nbhush grants", "nothing was %s for %s", what, name)
 	}
-	reason := fmt.Sprintf("%d grants", len(list))
-	if q.Deny {
-		reason = fmt.Sprintf("%d denials", len(list))
-	}
+	reason := fmt.Sprintf("%d taken back", len(list))
 	return list, a.note(audit.Entry{Who: w.who(), Op: audit.OpRevoke, Name: name, Verdict: audit.Allowed, Reason: reason})
 }
 
