@@ -27,18 +27,18 @@ const maxRefused = 1024
 
 // consent asks the user what policy leaves to him. The question goes from the
 // hook to the client whose cell runs, and the answer from the hook to the agent:
-// the kernel's code sees neither. One question stands at a time; who comes
-// second gets by the answer to the first, if that was for the whole kernel. It
-// is safe for concurrent use.
+// the kernel's code sees neither. One question for a name stands at a time; who
+// comes second gets by the answer to the first, if that was for the whole
+// kernel. It is safe for concurrent use.
 type consent struct {
 	*link
 	notebook string        // for the question: what the kernel calls itself
 	program  string        // the kernel's
 	patience time.Duration // for an answer
-	turn     chan struct{} // holds one token while nobody asks
 
 	mu      sync.Mutex
-	proxy   *proxy.Proxy // through which clients are reached, nil while there is none
+	proxy   *proxy.Proxy             // through which clients are reached, nil while there is none
+	asked   map[string]chan struct{} // names that are asked for now; closed when that is over
 	refused map[refusal]struct{}
 }
 
@@ -46,9 +46,7 @@ type consent struct {
 type refusal struct{ cell, name string }
 
 func newConsent(l *link, k api.Kernel, patience time.Duration) *consent {
-	c := &consent{link: l, notebook: k.Notebook, program: k.Argv0, patience: patience, turn: make(chan struct{}, 1)}
-	c.turn <- struct{}{}
-	return c
+	return &consent{link: l, notebook: k.Notebook, program: k.Argv0, patience: patience, asked: map[string]chan struct{}{}}
 }
 
 // through makes p the proxy whose clients are asked.
@@ -61,12 +59,10 @@ func (c *consent) through(p *proxy.Proxy) {
 // Consent returns the value of a name that the agent gives only after the user
 // said yes. Its errors are the agent's.
 func (c *consent) Consent(ctx context.Context, q inject.Question) (secret.Value, error) {
-	select {
-	case <-c.turn:
-		defer func() { c.turn <- struct{}{} }()
-	case <-ctx.Done():
-		return secret.Value{}, ctx.Err()
+	if err := c.begin(ctx, q.Name); err != nil {
+		return secret.Value{}, err
 	}
+	defer c.end(q.Name)
 	// What was answered to somebody else meanwhile may be enough.
 	v, err := c.Get(ctx, q.Name)
 	if !errors.Is(err, &api.Error{Code: api.CodeConsent}) {
@@ -74,6 +70,33 @@ func (c *consent) Consent(ctx context.Context, q inject.Question) (secret.Value,
 	}
 	answer, client := c.ask(ctx, q)
 	return c.answered(ctx, q.Name, answer, client)
+}
+
+// begin waits until nobody else asks for name.
+func (c *consent) begin(ctx context.Context, name string) error {
+	for {
+		c.mu.Lock()
+		over, busy := c.asked[name]
+		if !busy {
+			c.asked[name] = make(chan struct{})
+		}
+		c.mu.Unlock()
+		if !busy {
+			return nil
+		}
+		select {
+		case <-over:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+func (c *consent) end(name string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	close(c.asked[name])
+	delete(c.asked, name)
 }
 
 // ask asks the client of the cell that asks for q, and says which process answered, 0

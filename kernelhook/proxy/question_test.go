@@ -1,6 +1,8 @@
 package proxy
 
 import (
+	"encoding/json"
+	"fmt"
 	"slices"
 	"strconv"
 	"testing"
@@ -26,6 +28,25 @@ func TestAllowsStdin(t *testing.T) {
 			t.Errorf("%.60s: %v", content, got)
 		}
 	}
+}
+
+// FuzzAllowsStdin: what a client writes is understood as encoding/json does.
+func FuzzAllowsStdin(f *testing.F) {
+	f.Add(`x = {"allow_stdin": false}`, true, true)
+	f.Add(`\"allow_stdin\":true`, false, false)
+	f.Fuzz(func(t *testing.T, code string, allow, codeLast bool) {
+		c, err := json.Marshal(code)
+		if err != nil {
+			t.Skip()
+		}
+		content := fmt.Sprintf(`{"code":%s,"silent":false,"allow_stdin":%v}`, c, allow)
+		if codeLast {
+			content = fmt.Sprintf(`{"silent":false,"allow_stdin": %v,"code": %s}`, allow, c)
+		}
+		if allowsStdin([]byte(content)) != allow {
+			t.Errorf("%s", content)
+		}
+	})
 }
 
 // A client has one question at a time, and every answer goes where it belongs.
