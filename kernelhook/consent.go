@@ -116,7 +116,7 @@ func (c *consent) ask(ctx context.Context, q inject.Question) (api.Answer, int) 
 	if c.was(key) {
 		return api.AnswerNo, 0
 	}
-	conn := p.Client(cell)
+	conn := p.Reach(ctx, cell)
 	if conn == nil {
 		return api.AnswerNobody, 0
 	}

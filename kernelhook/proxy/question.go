@@ -27,7 +27,9 @@ const questionPrefix = "nbhush-question-"
 
 const (
 	stillThere = time.Second // between looks at whether the client is connected
-	maxHeld    = 256         // input_requests of the kernel that wait for one client
+	reachTries = 50
+	reachPause = 20 * time.Millisecond
+	maxHeld    = 256 // input_requests of the kernel that wait for one client
 )
 
 // turns are whose question each client has before it. A client knows one at a
@@ -186,8 +188,30 @@ func value(content []byte) string {
 func (p *Proxy) Cell(id string) *Cell { return p.cells.find(id) }
 
 // Client returns the connection on which the client of a cell is asked, to look
-// at who that is; nil if there is none.
-func (p *Proxy) Client(c *Cell) zsock.Conn { return p.front.routers[stdin].Conn(c.peer) }
+// at who that is; nil if it takes no questions or is not connected.
+func (p *Proxy) Client(c *Cell) zsock.Conn {
+	if !c.answers {
+		return nil
+	}
+	return p.front.routers[stdin].Conn(c.peer)
+}
+
+// Reach is Client that waits a moment for a client that has just begun to connect.
+func (p *Proxy) Reach(ctx context.Context, c *Cell) zsock.Conn {
+	for range reachTries {
+		if conn := p.Client(c); conn != nil || !c.answers {
+			return conn
+		}
+		select {
+		case <-time.After(reachPause):
+		case <-c.ended:
+			return nil
+		case <-ctx.Done():
+			return nil
+		}
+	}
+	return nil
+}
 
 // Ask asks the client that sent a cell, as the kernel would with an
 // input_request, and returns its answer. It waits its turn first. ErrNobody:
