@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/nbhush/nbhush/kernelhook/wire"
@@ -187,5 +188,28 @@ func TestCells(t *testing.T) {
 	}
 	if n := cs.count.Load(); n != maxCells {
 		t.Errorf("%d are remembered", n)
+	}
+}
+
+// BenchmarkCells is what noting a cell, and its end, adds to a round trip.
+func BenchmarkCells(b *testing.B) {
+	signer, err := wire.NewSigner("hmac-sha256", []byte("k"))
+	if err != nil {
+		b.Fatal(err)
+	}
+	header := []byte(`{"msg_id":"0123456789abcdef_1","msg_type":"execute_request","username":"u","session":"0123456789abcdef","date":"2026-11-21T12:00:00.000000Z","version":"5.4"}`)
+	for name, size := range map[string]int{"100 B": 100, "100 KB": 100_000} {
+		content := []byte(`{"silent":false,"allow_stdin":true,"code":"` + strings.Repeat("x", size) + `"}`)
+		frames := wire.New(signer, nil, header, []byte("{}"), []byte("{}"), content, nil).Frames
+		reply := wire.New(signer, nil, []byte("{}"), header, []byte("{}"), []byte("{}"), nil)
+		b.Run(name, func(b *testing.B) {
+			var cs cells
+			for b.Loop() {
+				cs.began([]byte("client"), frames)
+				if cs.replied(reply) == nil {
+					b.Fatal("it did not end")
+				}
+			}
+		})
 	}
 }
