@@ -33,6 +33,7 @@ type agent struct {
 	streams   streams
 	projects  projects
 	providers *provider.Resolver
+	grants    grants
 	epoch     epoch
 	stop      func() // asks Serve to end
 
@@ -49,6 +50,7 @@ type parts struct {
 	index     *store.Index
 	approvals *policy.Approvals
 	allowed   string // the file of approvals
+	grants    string // the file of grants
 	audit     auditor
 	log       *slog.Logger
 	ghosts    string // the file of registered hooks
@@ -66,6 +68,7 @@ func newAgent(p parts) *agent {
 		kernels: &kernels{live: ghosts.load(), file: ghosts},
 	}
 	a.projects = projects{approvals: p.approvals, file: p.allowed}
+	a.grants = grants{list: policy.NewGrants(p.grants), file: p.grants, over: a.epoch.next}
 	a.values = newValues(p.store, a.names, a.kernels.any, p.log)
 	a.values.changed = a.epoch.next
 	a.providers = provider.New(provider.Options{Stored: a.values.get, Wanted: a.kernels.any, Programs: p.programs})
@@ -94,6 +97,7 @@ type asker struct {
 	line   []socket.Process // the peer, its parent and so on, when it connected
 	exe    string
 	kernel *kernel // that it belongs to, nil for the owner
+	asks   bool    // it is a hook that can ask the user
 }
 
 func (w asker) who() audit.Who {
@@ -114,12 +118,17 @@ func (a *agent) resolve(ctx context.Context, w asker, s scope, name secret.Name)
 	d := s.decide(name)
 	entry.Reason = d.Reason
 	if !d.Allow {
+		denied := &api.Error{Code: api.CodeDenied, Message: d.Reason, Mend: d.Hint}
+		if d.Ask && w.asks && a.stored(name) {
+			denied.Code, denied.Name = api.CodeConsent, string(name)
+			d.Reason = "needs consent: " + d.Reason
+		}
 		entry.Verdict = audit.Denied
 		entry.Name, entry.Reason = a.harmless(name, d.Reason)
 		if err := a.note(entry); err != nil {
 			return secret.Value{}, err
 		}
-		return secret.Value{}, &api.Error{Code: api.CodeDenied, Message: d.Reason, Mend: d.Hint}
+		return secret.Value{}, denied
 	}
 	value, from, err := a.value(ctx, w, s, name)
 	entry.Reason += from
@@ -133,6 +142,13 @@ func (a *agent) resolve(ctx context.Context, w asker, s scope, name secret.Name)
 		return secret.Value{}, noted
 	}
 	return value, err
+}
+
+// stored reports whether the store has a value called name.
+func (a *agent) stored(name secret.Name) bool {
+	value, err := a.values.get(name)
+	value.Wipe()
+	return err == nil
 }
 
 // harmless returns what the audit log may say of a request that was not granted:
@@ -205,6 +221,7 @@ func (a *agent) note(e audit.Entry) error {
 
 // close wipes what the agent holds.
 func (a *agent) close() {
+	a.grants.close()
 	a.lock()
 	a.epoch.close()
 }

@@ -32,6 +32,9 @@ type commands interface {
 	Allow(context.Context, string, string) (api.Allowed, error)
 	Deny(context.Context, string) (api.Allowed, error)
 	Allowed(context.Context) ([]api.Allowed, error)
+	AddRule(context.Context, api.Rule) (api.Rule, error)
+	Rules(context.Context) ([]api.Rule, error)
+	Revoke(context.Context, api.RevokeRequest) ([]api.Rule, error)
 	Lock(context.Context) (api.Status, error)
 	Unlock(context.Context, []byte) (api.Status, error)
 	Stop(context.Context) (api.Status, error)
@@ -45,6 +48,8 @@ type frames interface {
 	Value(context.Context, secret.Name) (secret.Value, error)
 	Names(context.Context) ([]secret.Name, error)
 	Again(context.Context, secret.Name, int) error
+	Consent(context.Context, secret.Name, api.Answer, int) (secret.Value, error)
+	Refresh(context.Context, []api.Held) (api.Refreshed, error)
 }
 
 // stream gives client.Stream the name that a session has for Get.
@@ -322,7 +327,10 @@ func TestKernel(t *testing.T) {
 			"unlock":  func() error { _, err := e.Unlock(ctx, nil); return err },
 			"stop":    func() error { _, err := e.Stop(ctx); return err },
 			"get":     func() error { _, err := e.Get(ctx, []secret.Name{"LISTED", "UNLISTED"}, "/"); return err },
-			"value":   func() error { _, err := s.Value(ctx, "UNLISTED"); return err },
+			"rules":   func() error { _, err := e.Rules(ctx); return err },
+			"rule":    func() error { _, err := e.AddRule(ctx, api.Rule{Name: "UNLISTED", Notebook: "/a.ipynb"}); return err },
+			"revoke":  func() error { _, err := e.Revoke(ctx, api.RevokeRequest{Name: "UNLISTED", Deny: true}); return err },
+			"value":   func() error { _, err := s.Value(ctx, "NOT_STORED"); return err },
 		} {
 			wantCode(t, what, try(), api.CodeDenied)
 		}
@@ -391,7 +399,7 @@ func TestEpoch(t *testing.T) {
 		{"deny", func() error { _, err := c.Deny(ctx, path); return err }, true},
 		{"allow", func() error { w.approve(t, w.project); return nil }, true},
 		{"lock", func() error { _, err := c.Lock(ctx); return err }, true},
-		{"unlock", func() error { _, err := c.Unlock(ctx, nil); return err }, false}, // a lease of before ended with the lock
+		{"unlock", func() error { _, err := c.Unlock(ctx, nil); return err }, true}, // kernels that could not ask for what changed do so now
 		{"rm", func() error { _, err := c.Delete(ctx, "LISTED"); return err }, true},
 	} {
 		before, known := s.Epoch()

@@ -69,7 +69,7 @@ func statusOf(code api.Code) int {
 	switch code {
 	case api.CodeLocked:
 		return http.StatusLocked
-	case api.CodeDenied:
+	case api.CodeDenied, api.CodeConsent:
 		return http.StatusForbidden
 	case api.CodeNotFound:
 		return http.StatusNotFound

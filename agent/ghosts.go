@@ -71,7 +71,7 @@ func (f ghostFile) load() []*kernel {
 			continue
 		}
 		before := kernels{live: ghosts}
-		ghosts = append(ghosts, &kernel{id: e.ID, proc: proc, info: e.Kernel, outer: before.nearest(line), ghost: true})
+		ghosts = append(ghosts, &kernel{id: e.ID, proc: proc, info: e.Kernel, outer: before.nearest(line), ghost: true, notebook: notebookOf(e.Kernel)})
 	}
 	return ghosts
 }

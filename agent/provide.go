@@ -29,36 +29,38 @@ const (
 // another one must not choose for it.
 func (s scope) from(name secret.Name) (*project, error) {
 	if s.owner {
-		if p := s.source; p != nil && !p.config.Secrets[name].From.IsZero() && p.decide(name).Allow {
+		if p := s.source; p != nil && p.says(name) {
 			return p, nil
 		}
 		return nil, nil
 	}
 	var first *project
-	for i := range s.projects {
-		p := &s.projects[i]
-		if first == nil {
-			first = p
-		} else if !sameSource(first, p, name) {
-			return nil, fail(api.CodeDenied, "", "%s and %s do not agree where %s comes from", first.path, p.path, name)
+	for i := range s.rules {
+		p := &s.rules[i].project
+		if !p.says(name) {
+			p = nil
 		}
-	}
-	if first == nil || first.config == nil || first.config.Secrets[name].From.IsZero() {
-		return nil, nil
+		switch {
+		case i == 0:
+			first = p
+		case p == nil && first == nil:
+		case p == nil || first == nil || !sameSource(first, p, name):
+			return nil, fail(api.CodeDenied, "", "%s and %s do not agree where %s comes from", s.rules[0].path, s.rules[i].path, name)
+		}
 	}
 	return first, nil
 }
 
+// says reports whether p says where name comes from, in a file that is approved
+// as it is: what the user consents to by a name is what the store has.
+func (p project) says(name secret.Name) bool {
+	return p.config != nil && !p.config.Secrets[name].From.IsZero() && rule{project: p}.decide(name).Allow
+}
+
 func sameSource(p, q *project, name secret.Name) bool {
-	if p.config == nil || q.config == nil {
-		return p.config == q.config
-	}
 	a, b := p.config.Secrets[name], q.config.Secrets[name]
-	if a.From != b.From {
-		return false
-	}
-	return a.From.IsZero() || p.path == q.path ||
-		filepath.Dir(p.path) == filepath.Dir(q.path) && maps.Equal(p.config.Providers[a.From.Scheme], q.config.Providers[a.From.Scheme])
+	return a.From == b.From && (p.path == q.path ||
+		filepath.Dir(p.path) == filepath.Dir(q.path) && maps.Equal(p.config.Providers[a.From.Scheme], q.config.Providers[a.From.Scheme]))
 }
 
 // sources returns the project whose sources count when the owner asks in dir, or

@@ -238,7 +238,15 @@ func TestNestedSourcesAgree(t *testing.T) {
 		if ref0 != "" {
 			s.From = ref(ref0)
 		}
-		return project{path: path, config: &policy.Config{Secrets: map[secret.Name]policy.Secret{"A": s}}}
+		hash := strings.Repeat("0", 64)
+		return project{
+			path: path, hash: hash, approval: &policy.Approval{Path: path, Hash: hash},
+			config: &policy.Config{Secrets: map[secret.Name]policy.Secret{"A": s}},
+		}
+	}
+	unapproved := func(p project) project {
+		p.approval = nil
+		return p
 	}
 	for _, c := range []struct {
 		name         string
@@ -250,10 +258,15 @@ func TestNestedSourcesAgree(t *testing.T) {
 		{"another source", from("/a/nbhush.toml", "env://X"), from("/b/nbhush.toml", "env://Y"), false},
 		{"another folder, to which it is relative", from("/a/nbhush.toml", "file://x"), from("/b/nbhush.toml", "file://x"), false},
 		{"a source instead of the store", from("/a/nbhush.toml", "env://X"), from("/b/nbhush.toml", ""), false},
+		{"a source that nobody approved", unapproved(from("/a/nbhush.toml", "env://X")), from("/b/nbhush.toml", "env://X"), false},
+		{"sources that nobody approved", unapproved(from("/a/nbhush.toml", "env://X")), unapproved(from("/b/nbhush.toml", "env://Y")), true},
 	} {
-		p, err := scope{projects: []project{c.inner, c.outer}}.from("A")
+		p, err := scope{rules: []rule{{project: c.inner}, {project: c.outer}}}.from("A")
 		if (err == nil) != c.agree {
 			t.Errorf("%s: %v, %v", c.name, p, err)
+		}
+		if c.agree && p != nil && p.approval == nil {
+			t.Errorf("%s: from %s, which is not approved", c.name, p.path)
 		}
 	}
 }

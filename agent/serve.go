@@ -130,7 +130,7 @@ func serveLocked(ctx context.Context, o Options, logger *slog.Logger) error {
 	defer func() { _ = journal.Close() }()
 	a := newAgent(parts{
 		version: o.Version, store: o.Store, index: store.NewIndex(o.Home.Index()),
-		approvals: policy.NewApprovals(o.Home.Allowed()), allowed: o.Home.Allowed(),
+		approvals: policy.NewApprovals(o.Home.Allowed()), allowed: o.Home.Allowed(), grants: o.Home.Grants(),
 		audit: journal, log: logger,
 		ghosts: filepath.Join(o.Home.Run, "kernels.json"), stop: cancel, looks: o.Looks,
 		programs: programs(),
@@ -139,6 +139,7 @@ func serveLocked(ctx context.Context, o Options, logger *slog.Logger) error {
 	if err := a.epoch.open(filepath.Join(o.Home.Run, api.EpochFile), logger); err != nil {
 		return err
 	}
+	a.grants.sweep(a.kernels, logger)
 	l, err := socket.Listen(o.Home.Socket())
 	if err != nil {
 		return err

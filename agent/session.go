@@ -31,8 +31,9 @@ type session struct {
 	agent *agent
 	line  []socket.Process
 	exe   string
-	was   *kernel // that it belonged to, the last time it asked
-	own   *kernel // that it registered
+	was   *kernel              // that it belonged to, the last time it asked
+	own   *kernel              // that it registered
+	given map[secret.Name]bool // once, to its kernel
 }
 
 // asker says who asks now. A process that belonged to a kernel that has ended
@@ -43,8 +44,12 @@ func (s *session) asker() (asker, error) {
 		return w, fail(api.CodeDenied, "", "the kernel of this process has ended")
 	}
 	s.was = w.kernel
+	w.asks = s.own != nil && s.own == w.kernel && s.own.outer == nil && s.own.info.API >= consentVersion
 	return w, nil
 }
+
+// consentVersion is the first version of the protocol whose hooks ask for consent.
+const consentVersion = 3
 
 // owner returns the asker, or an error if that is a kernel, which the audit log notes.
 func (s *session) owner(op audit.Op, name secret.Name) (asker, error) {
@@ -215,7 +220,7 @@ func (s *session) GetAll(ctx context.Context, dir string) (map[secret.Name]secre
 		return nil, fail(api.CodeNotFound, "make one that lists the names under [secrets], then run: nbhush allow",
 			"there is no %s in %s or above", policy.FileName, dir)
 	}
-	sc = scope{projects: append(sc.projects, p)}
+	sc = scope{rules: append(sc.rules, rule{project: p})}
 	return s.agent.resolveAll(ctx, w, sc, p.config.Names())
 }
 
@@ -342,6 +347,7 @@ func (s *session) Unlock(ctx context.Context, passphrase []byte) (api.Status, er
 	}
 	s.agent.providers.Unlock()
 	s.agent.values.open()
+	s.agent.epoch.next() // running kernels look again for what changed meanwhile
 	if _, err := s.Find(ctx, nil); err != nil {
 		return api.Status{}, err
 	}
@@ -407,11 +413,14 @@ func (s *session) Names(context.Context) ([]secret.Name, error) {
 		return s.agent.names()
 	}
 	names := []secret.Name{}
-	for _, p := range sc.projects[:1] {
-		if p.config != nil {
-			names = append(names, p.config.Names()...)
+	for _, r := range sc.rules[:1] {
+		names = append(names, r.config.Names()...)
+		for _, g := range r.grants {
+			names = append(names, g.Name)
 		}
 	}
+	slices.Sort(names)
+	names = slices.Compact(names)
 	return slices.DeleteFunc(names, func(name secret.Name) bool { return !sc.decide(name).Allow }), nil
 }
 
@@ -444,21 +453,27 @@ func (s *session) RegisterKernel(ctx context.Context, info api.Kernel) (api.Gran
 
 // end takes the registration back, when the connection is gone.
 func (s *session) end() {
-	if s.own != nil && s.agent.kernels.remove(s.own) {
+	if s.own == nil {
+		return
+	}
+	if s.agent.kernels.remove(s.own) {
 		s.agent.values.forget()
+	}
+	if s.agent.kernels.over(s.own) {
+		s.agent.grants.forget(s.own, s.agent.log)
 	}
 	s.own = nil
 }
 
 // grant collects what the kernel of w may have now.
 func (a *agent) grant(ctx context.Context, w asker) api.Grant {
-	g := api.Grant{ID: w.kernel.id}
+	g := api.Grant{ID: w.kernel.id, Notebook: w.kernel.notebook}
 	sc, err := a.scope(w)
 	if err != nil {
 		g.Notice = badInput(err)
 		return g
 	}
-	p := sc.projects[0]
+	p := sc.rules[0]
 	g.Config = p.path
 	if p.config == nil {
 		return g

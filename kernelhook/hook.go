@@ -1,8 +1,11 @@
 package kernelhook
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
+	"encoding/binary"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -13,6 +16,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/nbhush/nbhush/agent/api"
 	"github.com/nbhush/nbhush/kernelhook/inject"
@@ -30,9 +34,15 @@ type Options struct {
 	Dir            string    // working directory, absolute; this process's if empty
 	Stdout, Stderr io.Writer // for the kernel's own output, without values; this process's if nil
 
+	// Epoch is the path of the agent's file of api.EpochFile, which tells a kernel
+	// between two cells that something may have changed; "" where there is none.
+	Epoch string
+
 	// Connect connects to the agent, starting it if need be. It is called
 	// again when the connection was lost.
 	Connect func(ctx context.Context) (Agent, error)
+
+	patience time.Duration // for the user's answer; consentTime if 0
 }
 
 // Exit is how the kernel ended.
@@ -132,16 +142,22 @@ func (h *hook) run(ctx context.Context, c *connection, signals chan os.Signal) (
 
 	token := rand.Text()
 	endpoint := "ipc://" + filepath.Join(dir.path, "get")
-	server, err := inject.Listen(endpoint, token, h.link)
+	consent := newConsent(h.link, h.link.kernel, cmp.Or(h.patience, consentTime))
+	server, err := inject.Listen(endpoint, token, consent)
 	if err != nil {
 		return Exit{}, err
 	}
 	defer func() { _ = server.Close() }()
 
+	set := map[string]string{"NBHUSH_ENDPOINT": endpoint, "NBHUSH_TOKEN": token, "NBHUSH_EPOCH": ""}
+	if epoch, ok := h.link.startEpoch(); ok && h.Epoch != "" {
+		// What has changed since the grant is what the kernel asks for before its first cell.
+		set["NBHUSH_EPOCH"] = hex.EncodeToString(binary.LittleEndian.AppendUint64(nil, epoch)) + ":" + h.Epoch
+	}
 	defer wipe(grant)
 	b := behind{
-		hook: h, clients: c, dir: dir.path, signer: signer, notice: notice, grant: grant,
-		env: func() []string { return environ(h.Env, grant, endpoint, token) },
+		hook: h, consent: consent, clients: c, dir: dir.path, signer: signer, notice: notice, grant: grant,
+		env: func() []string { return environ(h.Env, grant, set) },
 	}
 	ways := transports(h.Argv, c.curve != nil)
 	for i, transport := range ways {
@@ -157,6 +173,7 @@ func (h *hook) run(ctx context.Context, c *connection, signals chan os.Signal) (
 // behind is the kernel's side of a hook.
 type behind struct {
 	*hook
+	consent *consent
 	clients *connection
 	dir     string
 	signer  *wire.Signer
@@ -209,6 +226,7 @@ func (b *behind) run(ctx context.Context, transport string, last bool, signals c
 			}
 		},
 	}
+	b.consent.through(p)
 	carried := make(chan error, 1)
 	go func() { carried <- p.Run(ctx, b.clients.endpoints(), kernel.endpoints()) }()
 	exit, err := k.finish(carried, cancel)

@@ -122,8 +122,8 @@ func TestRedirect(t *testing.T) {
 
 func TestEnviron(t *testing.T) {
 	grant := api.Grant{Values: map[string][]byte{"A": []byte("from the agent"), "ZERO": []byte("a\x00b")}}
-	got := environ([]string{"A=old", "B=2", "NBHUSH_TOKEN=outer", "JPY_PARENT_PID=1"}, grant, "ipc://e", "t")
-	for name, want := range map[string]string{"A": "from the agent", "B": "2", "NBHUSH_TOKEN": "t", "NBHUSH_ENDPOINT": "ipc://e", "ZERO": ""} {
+	got := environ([]string{"A=old", "B=2", "NBHUSH_TOKEN=outer", "JPY_PARENT_PID=1"}, grant, map[string]string{"NBHUSH_ENDPOINT": "ipc://e", "NBHUSH_TOKEN": "t"})
+	for name, want := range map[string]string{"A": "from the agent", "B": "2", "NBHUSH_TOKEN": "t", "NBHUSH_ENDPOINT": "ipc://e", "ZERO": "", "NBHUSH_NAMES": "A ZERO"} {
 		if v := lookup(got, name); v != want {
 			t.Errorf("%s is %q", name, v)
 		}
@@ -212,6 +212,14 @@ func (f *fakeAgent) Get(context.Context, string) (secret.Value, error) {
 }
 func (f *fakeAgent) Names(context.Context) ([]string, error) { return nil, f.fails() }
 func (f *fakeAgent) Close() error                            { return nil }
+
+func (f *fakeAgent) Consent(context.Context, string, api.Answer, int) (secret.Value, error) {
+	return secret.Value{}, f.fails()
+}
+
+func (f *fakeAgent) Refresh(context.Context, []api.Held) (api.Refreshed, error) {
+	return api.Refreshed{}, f.fails()
+}
 
 func (f *fakeAgent) Epoch() (uint64, bool) {
 	f.mu.Lock()

@@ -30,9 +30,15 @@ const (
 	OpStart  Op = "start"
 	OpStop   Op = "stop"
 	OpKernel Op = "kernel"
+	// OpConsent: the user was asked, or could not be.
+	OpConsent Op = "consent"
+	// OpRevoke: a grant was taken back, or a value was taken from a running kernel.
+	OpRevoke Op = "revoke"
+	// OpRotate: a running kernel got the new value of what it held.
+	OpRotate Op = "rotate"
 )
 
-var ops = []Op{OpGet, OpSet, OpRemove, OpAllow, OpDeny, OpLock, OpUnlock, OpStart, OpStop, OpKernel}
+var ops = []Op{OpGet, OpSet, OpRemove, OpAllow, OpDeny, OpLock, OpUnlock, OpStart, OpStop, OpKernel, OpConsent, OpRevoke, OpRotate}
 
 // Verdict is what came of it.
 type Verdict string

@@ -3,9 +3,11 @@ package main
 import (
 	"context"
 	"os"
+	"path/filepath"
 
 	"github.com/spf13/cobra"
 
+	"github.com/nbhush/nbhush/agent/api"
 	"github.com/nbhush/nbhush/agent/client"
 	"github.com/nbhush/nbhush/agent/secret"
 	"github.com/nbhush/nbhush/kernelhook"
@@ -45,6 +47,7 @@ func runKernel(ctx context.Context, a *app, o kernelOptions) error {
 		Env:            os.Environ(),
 		Dir:            dir,
 		RunDir:         a.home.Run,
+		Epoch:          filepath.Join(a.home.Run, api.EpochFile),
 		Stdout:         a.out,
 		Stderr:         a.err,
 		Connect: func(ctx context.Context) (kernelhook.Agent, error) {
@@ -74,6 +77,10 @@ func (h hookAgent) Get(ctx context.Context, name string) (secret.Value, error) {
 		return secret.Value{}, err
 	}
 	return h.Stream.Get(ctx, n)
+}
+
+func (h hookAgent) Consent(ctx context.Context, name string, answer api.Answer, client int) (secret.Value, error) {
+	return h.Stream.Consent(ctx, secret.Name(name), answer, client)
 }
 
 func (h hookAgent) Again(ctx context.Context, name string, times int) error {

@@ -16,7 +16,8 @@ func newRmCmd(a *app) *cobra.Command {
 		Use:   "rm NAME…",
 		Short: "remove secrets from the store",
 		Long: `Removes secrets from the keyring or the vault. From then on their values are no
-longer known, so they are no longer taken out of outputs and files either.`,
+longer known, so they are no longer taken out of outputs and files either, except in
+kernels that run now. Python kernels lose them before their next cell.`,
 		Args: argRange(1, -1, "the NAME of a secret"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			for _, arg := range args {
