@@ -32,6 +32,7 @@ type agent struct {
 	streams   streams
 	projects  projects
 	epoch     epoch
+	around    surroundings
 	stop      func() // asks Serve to end
 
 	write sync.Mutex // held by one set or rm at a time, so that store, index and values agree
@@ -52,6 +53,7 @@ type parts struct {
 	ghosts    string // the file of registered hooks
 	stop      func()
 	looks     match.Finder // may be nil
+	userHome  string       // where the user's programs keep credentials; may be ""
 }
 
 func newAgent(p parts) *agent {
@@ -62,6 +64,7 @@ func newAgent(p parts) *agent {
 		audit: p.audit, log: p.log, stop: p.stop,
 		kernels: &kernels{live: ghosts.load(), file: ghosts},
 	}
+	a.around = surroundings{home: p.userHome, now: time.Now}
 	a.projects = projects{approvals: p.approvals, file: p.allowed}
 	a.values = newValues(p.store, a.names, a.kernels.any, p.log)
 	a.values.changed = a.epoch.next
@@ -201,5 +204,6 @@ func (a *agent) note(e audit.Entry) error {
 // close wipes what the agent holds.
 func (a *agent) close() {
 	a.values.lock()
+	a.around.forget()
 	a.epoch.close()
 }

@@ -14,6 +14,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/nbhush/nbhush/agent/ambient"
 	"github.com/nbhush/nbhush/agent/api"
 	"github.com/nbhush/nbhush/kernelhook/inject"
 	"github.com/nbhush/nbhush/kernelhook/proxy"
@@ -128,6 +129,7 @@ func (h *hook) run(ctx context.Context, c *connection, signals chan os.Signal) (
 	defer func() { err = errors.Join(err, dir.Close()) }()
 	h.link = newLink(h.Connect, h.kernel())
 	defer func() { _ = h.link.Close() }()
+	h.link.typed.environment(ambient.Environment(h.Env))
 	grant, notice := h.register(ctx)
 
 	token := rand.Text()

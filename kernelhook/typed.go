@@ -16,14 +16,15 @@ const typedName = "password-prompt"
 // maxTyped is the number of typed values that are known; the oldest goes.
 const maxTyped = 64
 
-// typed are the values that the user typed into password prompts of the kernel.
-// They are in no store and known to this kernel alone: another one that could
+// typed are the values that the user typed into password prompts of the kernel,
+// and secrets that its own environment has without nbhush. They are in no store and known to this kernel alone: another one that could
 // say what is a secret could also ask what the notebooks of others hold. The
 // zero value holds none. It is safe for concurrent use.
 type typed struct {
 	mu     sync.RWMutex
 	values []secret.Value
-	set    *match.Set // of values; nil if there are none
+	env    []match.Known // secrets of the kernel's own environment
+	set    *match.Set    // of all; nil if there are none
 }
 
 // add makes a copy of value known, until close.
@@ -38,9 +39,24 @@ func (t *typed) add(value secret.Value) {
 		t.values = slices.Delete(t.values, 0, 1)
 	}
 	t.values = append(t.values, value.Clone())
-	known := make([]match.Known, len(t.values))
-	for i, v := range t.values {
-		known[i] = match.Known{Name: typedName, Value: v}
+	t.build()
+}
+
+// environment makes the secrets of the kernel's own environment known, until
+// close. They are t's from here on.
+func (t *typed) environment(known []match.Known) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.env = known; len(known) > 0 {
+		t.build()
+	}
+}
+
+// build makes the set; mu is held.
+func (t *typed) build() {
+	known := slices.Clone(t.env)
+	for _, v := range t.values {
+		known = append(known, match.Known{Name: typedName, Value: v})
 	}
 	if t.set != nil {
 		t.set.Wipe()
@@ -69,10 +85,13 @@ func (t *typed) close() {
 	for _, v := range t.values {
 		v.Wipe()
 	}
+	for _, k := range t.env {
+		k.Value.Wipe()
+	}
 	if t.set != nil {
 		t.set.Wipe()
 	}
-	t.values, t.set = nil, nil
+	t.values, t.env, t.set = nil, nil, nil
 }
 
 // merge returns what two finders found in one text of length bytes as one
