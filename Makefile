@@ -2,6 +2,8 @@
 # make lint     gofumpt, vet for three systems, staticcheck, golangci-lint
 # make bench    DESIGN's budgets: each row a ratio measured in one run
 # make detect-report  secrets found by their look, by kind and by place, beside gitleaks' library
+# make soak     ten minutes of fifty requests a second: memory and descriptors stay flat (SOAK=1m for one)
+# make suites   ipykernel's, nbclient's and papermill's own tests, on the bare kernel and behind the hook
 # make install  what install.sh does, less the demo
 
 SHELL := /bin/bash
@@ -21,7 +23,7 @@ FUZZTIME ?= 30s
 export CGO_ENABLED ?= 0
 export NBHUSH_TEST_PYTHON ?= $(VENV)/bin/python
 
-.PHONY: build test unit lint bench detect-report fuzz venv deps install docs clean
+.PHONY: build test unit lint bench detect-report soak suites fuzz venv deps install docs clean
 
 build:
 	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/ ./cmd/nbhush
@@ -51,6 +53,10 @@ detect-report:
 	@mkdir -p bin
 	@cd .ci/detect && $(GO) run . -seed $(SEED) > ../../bin/gitleaks.txt
 	@$(GO) test ./nbstrip -count 1 -v -run 'TestRecall|TestFindings' -report -seed $(SEED) -beside ../bin/gitleaks.txt
+
+SOAK ?= 10m
+soak: deps venv
+	$(GO) test ./cmd/nbhush -count 1 -v -run TestSoak -timeout 30m -soak $(SOAK)
 
 # Every fuzz target for FUZZTIME.
 fuzz:
