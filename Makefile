@@ -58,6 +58,18 @@ SOAK ?= 10m
 soak: deps venv
 	$(GO) test ./cmd/nbhush -count 1 -v -run TestSoak -timeout 30m -soak $(SOAK)
 
+# Their sources and what they need, beside the virtual environments.
+SUITES := $(DEVCACHE)/suites-$(shell cat .ci/requirements.txt .ci/suites.txt | cksum | cut -d' ' -f1)
+suites: deps venv $(SUITES)/done
+	NBHUSH_TEST_SUITES='$(SUITES)' $(GO) test ./cmd/nbhush -count 1 -v -run TestSuites -timeout 60m
+$(SUITES)/done:
+	rm -rf '$(SUITES)'
+	mkdir -p '$(SUITES)'
+	for p in $$(grep -E '^(ipykernel|nbclient|papermill)==' .ci/requirements.txt); do \
+	  '$(VENV)/bin/pip' download --quiet --disable-pip-version-check --no-deps --no-binary "$${p%%=*}" -d '$(SUITES)' "$$p"; done
+	'$(VENV)/bin/pip' install --quiet --disable-pip-version-check --target '$(SUITES)/site' -r .ci/suites.txt
+	touch '$@'
+
 # Every fuzz target for FUZZTIME.
 fuzz:
 	@for pkg in $$($(GO) list ./...); do \
