@@ -31,6 +31,10 @@ type Options struct {
 	Dir            string    // working directory, absolute; this process's if empty
 	Stdout, Stderr io.Writer // for the kernel's own output, without values; this process's if nil
 
+	// Spelled says that values are also looked for whose characters are printed
+	// one by one, with something between them.
+	Spelled bool
+
 	// Connect connects to the agent, starting it if need be. It is called
 	// again when the connection was lost.
 	Connect func(ctx context.Context) (Agent, error)
@@ -122,7 +126,7 @@ func (h *hook) run(ctx context.Context, c *connection, signals chan os.Signal) (
 	if err != nil {
 		return Exit{}, err
 	}
-	dir, err := makeDir(h.RunDir)
+	dir, err := makeDir(h.RunDir, os.TempDir())
 	if err != nil {
 		return Exit{}, err
 	}
@@ -181,7 +185,7 @@ func (b *behind) run(ctx context.Context, transport string, last bool, signals c
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	redactor := &redact.Redactor{Finder: b.link, Signer: b.signer}
+	redactor := &redact.Redactor{Finder: b.link, Signer: b.signer, Spelled: b.Spelled}
 	k, err := b.start(ctx, redirect(b.Argv, b.ConnectionFile, file), b.env(), redactor)
 	if err != nil {
 		return Exit{}, false, fmt.Errorf("start the kernel: %w", err)
