@@ -55,6 +55,13 @@ func TestSoak(t *testing.T) {
 		}
 		t.Logf("%s: memory %d to %d KiB, at the end %d; descriptors %d to %d; threads %d to %d; %.1f s of processor time",
 			process, slices.Min(rss), slices.Max(rss), rss[len(rss)-1], slices.Min(fds), slices.Max(fds), slices.Min(threads), slices.Max(threads), cpu)
+		if n := len(rss) / 6; n > 0 {
+			sixths := []int{}
+			for i := range 6 {
+				sixths = append(sixths, middle(rss[i*n:(i+1)*n]))
+			}
+			t.Logf("%s: memory by sixths of the time %v KiB", process, sixths)
+		}
 		flat(t, process+", memory in KiB", rss, 3<<10)
 		flat(t, process+", descriptors", fds, 3)
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"crypto/rand"
 	"encoding/json"
 	"encoding/xml"
@@ -55,7 +56,8 @@ func TestSuites(t *testing.T) {
 			w := newWorld(t)
 			w.mkdir("suite")
 			w.run(exec.Command("tar", "-xf", sources[0], "-C", filepath.Join(w.dir, "suite"), "--strip-components", "1"))
-			w.env = append(w.env, "PYTHONPATH="+filepath.Join(dir, "site"), "PYTHONDONTWRITEBYTECODE=1", "JUPYTER_PLATFORM_DIRS=0")
+			w.env = append(w.env, "PYTHONPATH="+filepath.Join(dir, "site"), "PYTHONDONTWRITEBYTECODE=1",
+				"JUPYTER_PREFER_ENV_PATH=0") // the spec of this world, not that of the virtual environment, which others use
 			w.setSecret("CANARY", rand.Text())
 			spec, _ := json.Marshal(map[string]any{
 				"argv":         []string{w.python, "-m", "ipykernel_launcher", "-f", "{connection_file}"},
@@ -72,10 +74,13 @@ func (w *world) compareSuite(s suite) {
 	w.Helper()
 	bare, bareTime := w.runSuite(s.args)
 	w.nbhush("", nil, "kernels", "enable", "python3")
+	if spec := w.read(".local/share/jupyter/kernels/python3/kernel.json"); !bytes.Contains(spec, []byte(w.program)) {
+		w.Fatalf("another spec was wrapped: %s", spec)
+	}
 	hooked, hookedTime := w.runSuite(s.args)
 	for range 2 {
 		var differ []string
-		for name := range bare {
+		for name := range bare { // pytest collects the same tests on both sides
 			if bare[name] != hooked[name] {
 				differ = append(differ, name[strings.LastIndex(name, "::")+2:])
 			}
