@@ -4,6 +4,7 @@
 # make detect-report  secrets found by their look, by kind and by place, beside gitleaks' library
 # make soak     ten minutes of fifty requests a second: memory and descriptors stay flat (SOAK=1m for one)
 # make suites   ipykernel's, nbclient's and papermill's own tests, on the bare kernel and behind the hook
+# make notebooks  executes the notebooks of NBHUSH_TEST_NOTEBOOKS for four minutes: nothing that is no secret goes
 # make install  what install.sh does, less the demo
 
 SHELL := /bin/bash
@@ -23,7 +24,7 @@ FUZZTIME ?= 30s
 export CGO_ENABLED ?= 0
 export NBHUSH_TEST_PYTHON ?= $(VENV)/bin/python
 
-.PHONY: build test unit lint bench detect-report soak suites fuzz venv deps install docs clean
+.PHONY: build test unit lint bench detect-report notebooks soak suites fuzz venv deps install docs clean
 
 build:
 	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/ ./cmd/nbhush
@@ -53,6 +54,10 @@ detect-report:
 	@mkdir -p bin
 	@cd .ci/detect && $(GO) run . -seed $(SEED) > ../../bin/gitleaks.txt
 	@$(GO) test ./nbstrip -count 1 -v -run 'TestRecall|TestFindings' -report -seed $(SEED) -beside ../bin/gitleaks.txt
+
+notebooks: deps venv
+	$(GO) test ./kernelhook -count 1 -v -run TestRealNotebooks -real 4m
+	$(GO) test ./kernelhook/redact -count 1 -v -run TestNothingUnrelatedGoes -bench BenchmarkNotebooks
 
 SOAK ?= 10m
 soak: deps venv
