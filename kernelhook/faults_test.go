@@ -1,7 +1,14 @@
 package kernelhook
 
 import (
+	"errors"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"path/filepath"
 	"reflect"
+	"slices"
+	"strings"
 	"testing"
 )
 
@@ -70,5 +77,47 @@ func TestPorts(t *testing.T) {
 	}
 	if want := []any{"ok", true}; !reflect.DeepEqual(by["the kernel"], want) {
 		t.Errorf("the kernel afterwards: %v", by["the kernel"])
+	}
+}
+
+// A clock that steps, back or forward, changes no deadline of the hook: they are
+// all counted on the monotonic clock, which a time.Time of Go carries along as
+// long as nobody makes a calendar time of it. Calendar time is the date of
+// messages of the hook's own, and the age of directories that nobody has locked.
+func TestClockSteps(t *testing.T) {
+	allowed := map[string]string{"UTC": "proxy/iopub.go", "Format": "proxy/iopub.go", "ModTime": "dir.go"}
+	calendar := []string{"UTC", "Format", "ModTime", "Local", "In", "Unix", "UnixMilli", "UnixMicro", "UnixNano", "Round", "Truncate", "Date", "Parse", "Clock"}
+	files, err := filepath.Glob("*.go")
+	more, err2 := filepath.Glob("*/*.go")
+	if err := errors.Join(err, err2); err != nil {
+		t.Fatal(err)
+	}
+	seen := 0
+	for _, file := range append(files, more...) {
+		if strings.HasSuffix(file, "_test.go") || strings.HasPrefix(file, "kernelspec") {
+			continue // kernelspec runs no kernel
+		}
+		tree, err := parser.ParseFile(token.NewFileSet(), file, nil, parser.ImportsOnly)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !slices.ContainsFunc(tree.Imports, func(i *ast.ImportSpec) bool { return i.Path.Value == `"time"` }) {
+			continue
+		}
+		if tree, err = parser.ParseFile(token.NewFileSet(), file, nil, 0); err != nil {
+			t.Fatal(err)
+		}
+		seen++
+		ast.Inspect(tree, func(n ast.Node) bool {
+			if s, ok := n.(*ast.SelectorExpr); ok && slices.Contains(calendar, s.Sel.Name) && allowed[s.Sel.Name] != filepath.ToSlash(file) {
+				if x, ok := s.X.(*ast.Ident); !ok || x.Name != "wire" { // wire.Parse is of messages
+					t.Errorf("%s: %s is of the calendar", file, s.Sel.Name)
+				}
+			}
+			return true
+		})
+	}
+	if seen < 8 {
+		t.Errorf("only %d files use time", seen)
 	}
 }
