@@ -85,7 +85,10 @@ func TestPorts(t *testing.T) {
 // long as nobody makes a calendar time of it. Calendar time is the date of
 // messages of the hook's own, and the age of directories that nobody has locked.
 func TestClockSteps(t *testing.T) {
-	allowed := map[string]string{"UTC": "proxy/iopub.go", "Format": "proxy/iopub.go", "ModTime": "dir.go"}
+	allowed := map[string][]string{
+		"UTC": {"proxy/iopub.go", "proxy/greet.go"}, "Format": {"proxy/iopub.go", "proxy/greet.go"}, "ModTime": {"dir.go"},
+		"Unix": {"zsock/dial.go"}, // time.Unix(1, 0), a deadline that has passed
+	}
 	calendar := []string{"UTC", "Format", "ModTime", "Local", "In", "Unix", "UnixMilli", "UnixMicro", "UnixNano", "Round", "Truncate", "Date", "Parse", "Clock"}
 	files, err := filepath.Glob("*.go")
 	more, err2 := filepath.Glob("*/*.go")
@@ -109,7 +112,7 @@ func TestClockSteps(t *testing.T) {
 		}
 		seen++
 		ast.Inspect(tree, func(n ast.Node) bool {
-			if s, ok := n.(*ast.SelectorExpr); ok && slices.Contains(calendar, s.Sel.Name) && allowed[s.Sel.Name] != filepath.ToSlash(file) {
+			if s, ok := n.(*ast.SelectorExpr); ok && slices.Contains(calendar, s.Sel.Name) && !slices.Contains(allowed[s.Sel.Name], filepath.ToSlash(file)) {
 				if x, ok := s.X.(*ast.Ident); !ok || x.Name != "wire" { // wire.Parse is of messages
 					t.Errorf("%s: %s is of the calendar", file, s.Sel.Name)
 				}

@@ -168,7 +168,20 @@ func (b *bench) subscriber(topics ...string) *zsock.Sub {
 	return s
 }
 
-// got returns the next message that a client receives, and its type.
+// heard publishes until sub hears it: only then is it sure to hear what follows.
+func (b *bench) heard(sub *zsock.Sub) {
+	b.t.Helper()
+	for n, _ := sub.Waiting(); n == 0; n, _ = sub.Waiting() {
+		b.publish("probe", nil, `{}`)
+		select {
+		case <-time.After(time.Millisecond):
+		case <-b.ctx.Done():
+			b.t.Fatal("a subscriber hears nothing")
+		}
+	}
+}
+
+// got returns the next message that a client receives, and its type. Probes are passed over.
 func (b *bench) got(from interface {
 	Recv(context.Context) (zsock.Message, error)
 }) (wire.Message, string) {
@@ -185,6 +198,9 @@ func (b *bench) got(from interface {
 		b.t.Errorf("not signed: %s", m.Content())
 	}
 	h, _ := wire.ScanHeader(m.Header())
+	if h.MsgType == "probe" {
+		return b.got(from)
+	}
 	return m, h.MsgType
 }
 
@@ -207,6 +223,7 @@ func TestGate(t *testing.T) {
 		t.Errorf("on control: %s", m.Header())
 	}
 	b.greet(false)
+	b.heard(sub)
 	peer, m := b.asked(shell)
 	if !bytes.Contains(m.Header(), []byte("first")) {
 		t.Errorf("after the gate opened: %s", m.Header())
@@ -227,6 +244,7 @@ func TestByteForByte(t *testing.T) {
 	b := newBench(t, "")
 	d, sub := b.dealer(b.clients.Shell, "client"), b.subscriber("")
 	b.greet(false)
+	b.heard(sub)
 	for _, content := range []string{`{}`, `{"x" : 1.10, "é\u00e9": [1e5, -0, NaN], "x": "` + strings.Repeat("long ", 50_000) + `"}`, ``, `no json`} {
 		out := b.message("from_the_future_request", "x", nil, content)
 		out.Frames = append(out.Frames, []byte("\x00buffer"), nil)
@@ -287,6 +305,7 @@ func TestEveryChannelIsRedacted(t *testing.T) {
 		dealers[c] = b.dealer(b.clients.of(c), "client")
 	}
 	b.greet(false)
+	b.heard(sub)
 	content := `{"text": "` + b.value + `", "n": 1.10}`
 	want := `{"text": "[nbhush:TOKEN]", "n": 1.10}`
 	for c, kinds := range [channels][2]string{{"execute_request", "execute_reply"}, {"debug_request", "debug_reply"}, {"input_reply", "input_request"}} {
@@ -319,6 +338,7 @@ func TestNotice(t *testing.T) {
 	b := newBench(t, "nbhush: a notice")
 	d, sub := b.dealer(b.clients.Shell, "client"), b.subscriber("")
 	b.greet(false)
+	b.heard(sub)
 	for _, c := range []struct {
 		id, content string
 		want        []string
@@ -359,6 +379,7 @@ func TestWelcome(t *testing.T) {
 				t.Errorf("topic %q: got a %s with %s", topic, kind, m.Content())
 			}
 		}
+		b.heard(early)
 		b.send(d, b.message("a_request", "q", nil, `{}`))
 		_, m := b.asked(shell)
 		b.publish("status", m.Header(), `{"execution_state": "idle"}`)
