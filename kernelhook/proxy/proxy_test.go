@@ -184,7 +184,8 @@ func (b *bench) heard(sub *zsock.Sub) {
 // got returns the next message that a client receives, and its type. Probes are passed over.
 func (b *bench) got(from interface {
 	Recv(context.Context) (zsock.Message, error)
-}) (wire.Message, string) {
+},
+) (wire.Message, string) {
 	b.t.Helper()
 	msg, err := from.Recv(b.ctx)
 	if err != nil {
