@@ -2,6 +2,9 @@
 # make lint     gofumpt, vet for three systems, staticcheck, golangci-lint
 # make bench    DESIGN's budgets: each row a ratio measured in one run
 # make detect-report  secrets found by their look, by kind and by place, beside gitleaks' library
+# make soak     ten minutes of fifty requests a second: memory and descriptors stay flat (SOAK=1m for one)
+# make suites   ipykernel's, nbclient's and papermill's own tests, on the bare kernel and behind the hook
+# make notebooks  executes the notebooks of NBHUSH_TEST_NOTEBOOKS for four minutes: nothing that is no secret goes
 # make install  what install.sh does, less the demo
 
 SHELL := /bin/bash
@@ -21,7 +24,7 @@ FUZZTIME ?= 30s
 export CGO_ENABLED ?= 0
 export NBHUSH_TEST_PYTHON ?= $(VENV)/bin/python
 
-.PHONY: build test unit lint bench detect-report fuzz venv deps install docs clean
+.PHONY: build test unit lint bench detect-report notebooks soak suites fuzz venv deps install docs clean
 
 build:
 	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/ ./cmd/nbhush ./cmd/nbhush-providers
@@ -51,6 +54,26 @@ detect-report:
 	@mkdir -p bin
 	@cd .ci/detect && $(GO) run . -seed $(SEED) > ../../bin/gitleaks.txt
 	@$(GO) test ./nbstrip -count 1 -v -run 'TestRecall|TestFindings' -report -seed $(SEED) -beside ../bin/gitleaks.txt
+
+notebooks: deps venv
+	$(GO) test ./kernelhook -count 1 -v -run TestRealNotebooks -real 4m
+	$(GO) test ./kernelhook/redact -count 1 -v -run TestNothingUnrelatedGoes -bench BenchmarkNotebooks
+
+SOAK ?= 10m
+soak: deps venv
+	$(GO) test ./cmd/nbhush -count 1 -v -run TestSoak -timeout 30m -soak $(SOAK)
+
+# Their sources and what they need, beside the virtual environments.
+SUITES := $(DEVCACHE)/suites-$(shell cat .ci/requirements.txt .ci/suites.txt | cksum | cut -d' ' -f1)
+suites: deps venv $(SUITES)/done
+	NBHUSH_TEST_SUITES='$(SUITES)' $(GO) test ./cmd/nbhush -count 1 -v -run TestSuites -timeout 60m
+$(SUITES)/done:
+	rm -rf '$(SUITES)'
+	mkdir -p '$(SUITES)'
+	for p in $$(grep -E '^(ipykernel|nbclient|papermill)==' .ci/requirements.txt); do \
+	  '$(VENV)/bin/pip' download --quiet --disable-pip-version-check --no-deps --no-binary "$${p%%=*}" -d '$(SUITES)' "$$p"; done
+	'$(VENV)/bin/pip' install --quiet --disable-pip-version-check --target '$(SUITES)/site' -r .ci/suites.txt
+	touch '$@'
 
 # Every fuzz target for FUZZTIME.
 fuzz:

@@ -35,6 +35,7 @@ type agent struct {
 	providers *provider.Resolver
 	grants    grants
 	epoch     epoch
+	around    surroundings
 	stop      func() // asks Serve to end
 
 	write sync.Mutex // held by one set or rm at a time, so that store, index and values agree
@@ -57,6 +58,7 @@ type parts struct {
 	stop      func()
 	looks     match.Finder // may be nil
 	programs  string       // the folder of nbhush-providers
+	userHome  string       // where the user's programs keep credentials; may be ""
 }
 
 func newAgent(p parts) *agent {
@@ -67,6 +69,7 @@ func newAgent(p parts) *agent {
 		audit: p.audit, log: p.log, stop: p.stop,
 		kernels: &kernels{live: ghosts.load(), file: ghosts},
 	}
+	a.around = surroundings{home: p.userHome, now: time.Now}
 	a.projects = projects{approvals: p.approvals, file: p.allowed}
 	a.grants = grants{list: policy.NewGrants(p.grants), file: p.grants, over: a.epoch.next}
 	a.values = newValues(p.store, a.names, a.kernels.any, p.log)

@@ -169,6 +169,7 @@ func (a *agent) resolveEach(ctx context.Context, w asker, s scope, names []secre
 func (a *agent) lock() {
 	a.providers.Lock()
 	a.values.lock()
+	a.around.forget()
 }
 
 // environment returns the variables that the asking program was started with. It

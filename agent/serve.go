@@ -37,6 +37,10 @@ type Options struct {
 	Store   store.Store  // nil: the one that the settings name
 	Log     io.Writer    // nil: the file Home.AgentLog, which is capped
 	Looks   match.Finder // of what looks like a secret, for who searches notebooks; nil: known values only
+
+	// UserHome is the folder in which the user's programs keep their credentials,
+	// which are known for matching in what kernels show; "" if none are to be.
+	UserHome string
 }
 
 const (
@@ -133,7 +137,7 @@ func serveLocked(ctx context.Context, o Options, logger *slog.Logger) error {
 		approvals: policy.NewApprovals(o.Home.Allowed()), allowed: o.Home.Allowed(), grants: o.Home.Grants(),
 		audit: journal, log: logger,
 		ghosts: filepath.Join(o.Home.Run, "kernels.json"), stop: cancel, looks: o.Looks,
-		programs: programs(),
+		programs: programs(), userHome: o.UserHome,
 	})
 	defer a.close()
 	if err := a.epoch.open(filepath.Join(o.Home.Run, api.EpochFile), logger); err != nil {

@@ -367,9 +367,19 @@ func (s *session) Stop(ctx context.Context) (api.Status, error) {
 	return st, err
 }
 
-// Find is match.Finder. Kernels may ask: a cell runs git, and git the filter.
+// Find is match.Finder. Kernels may ask: a cell runs git, and git the filter. To
+// a hook the secrets around its kernel's folder are known, too.
 func (s *session) Find(ctx context.Context, text []byte) (match.Result, error) {
-	return s.agent.values.Find(ctx, text)
+	found, err := s.agent.values.Find(ctx, text)
+	if err != nil || s.own == nil {
+		return found, err
+	}
+	found, err = s.agent.around.find(ctx, s.own.info.Dir, text, found)
+	if s.agent.values.isLocked() { // since the first question: the second may have read files
+		s.agent.around.forget()
+		return match.Result{}, errLocked
+	}
+	return found, err
 }
 
 // Search is Find that also finds what looks like a secret.
@@ -458,6 +468,7 @@ func (s *session) end() {
 	}
 	if s.agent.kernels.remove(s.own) {
 		s.agent.values.forget()
+		s.agent.around.forget()
 	}
 	if s.agent.kernels.over(s.own) {
 		s.agent.grants.forget(s.own, s.agent.log)

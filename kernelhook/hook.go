@@ -18,6 +18,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/nbhush/nbhush/agent/ambient"
 	"github.com/nbhush/nbhush/agent/api"
 	"github.com/nbhush/nbhush/kernelhook/inject"
 	"github.com/nbhush/nbhush/kernelhook/proxy"
@@ -37,6 +38,9 @@ type Options struct {
 	// Epoch is the path of the agent's file of api.EpochFile, which tells a kernel
 	// between two cells that something may have changed; "" where there is none.
 	Epoch string
+	// Spelled says that values are also looked for whose characters are printed
+	// one by one, with something between them.
+	Spelled bool
 
 	// Connect connects to the agent, starting it if need be. It is called
 	// again when the connection was lost.
@@ -131,13 +135,14 @@ func (h *hook) run(ctx context.Context, c *connection, signals chan os.Signal) (
 	if err != nil {
 		return Exit{}, err
 	}
-	dir, err := makeDir(h.RunDir)
+	dir, err := makeDir(h.RunDir, os.TempDir())
 	if err != nil {
 		return Exit{}, err
 	}
 	defer func() { err = errors.Join(err, dir.Close()) }()
 	h.link = newLink(h.Connect, h.kernel())
 	defer func() { _ = h.link.Close() }()
+	h.link.typed.environment(ambient.Environment(h.Env))
 	grant, notice := h.register(ctx)
 
 	token := rand.Text()
@@ -196,7 +201,7 @@ func (b *behind) run(ctx context.Context, transport string, last bool, signals c
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	redactor := &redact.Redactor{Finder: b.link, Signer: b.signer}
+	redactor := &redact.Redactor{Finder: b.link, Signer: b.signer, Spelled: b.Spelled}
 	k, err := b.start(ctx, redirect(b.Argv, b.ConnectionFile, file), b.env(), redactor)
 	if err != nil {
 		return Exit{}, false, fmt.Errorf("start the kernel: %w", err)

@@ -17,13 +17,15 @@ const typedName = "password-prompt"
 const maxTyped = 256
 
 // typed are the values that the user typed into password prompts of the kernel,
-// and those that were the value of a secret when the kernel got it. They are in no store and known to this kernel alone: another one that could
+// those that were the value of a secret when the kernel got it, and secrets that
+// its own environment has without nbhush. They are in no store and known to this kernel alone: another one that could
 // say what is a secret could also ask what the notebooks of others hold. The
 // zero value holds none. It is safe for concurrent use.
 type typed struct {
 	mu     sync.RWMutex
 	values []match.Known
-	set    *match.Set // of values; nil if there are none
+	env    []match.Known // secrets of the kernel's own environment
+	set    *match.Set    // of all; nil if there are none
 }
 
 // add makes a copy of value known under name, "" if it has none, until close.
@@ -41,10 +43,25 @@ func (t *typed) add(name string, value secret.Value) {
 		t.values = slices.Delete(t.values, 0, 1)
 	}
 	t.values = append(t.values, match.Known{Name: secret.Name(name), Value: value.Clone()})
+	t.build()
+}
+
+// environment makes the secrets of the kernel's own environment known, until
+// close. They are t's from here on.
+func (t *typed) environment(known []match.Known) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.env = known; len(known) > 0 {
+		t.build()
+	}
+}
+
+// build makes the set; mu is held.
+func (t *typed) build() {
 	if t.set != nil {
 		t.set.Wipe()
 	}
-	t.set = match.New(t.values)
+	t.set = match.New(slices.Concat(t.env, t.values))
 }
 
 // find adds what was typed to what was found in text.
@@ -68,10 +85,13 @@ func (t *typed) close() {
 	for _, k := range t.values {
 		k.Value.Wipe()
 	}
+	for _, k := range t.env {
+		k.Value.Wipe()
+	}
 	if t.set != nil {
 		t.set.Wipe()
 	}
-	t.values, t.set = nil, nil
+	t.values, t.env, t.set = nil, nil, nil
 }
 
 // merge returns what two finders found in one text of length bytes as one

@@ -142,11 +142,11 @@ func TestEnviron(t *testing.T) {
 // not ours is not touched.
 func TestSweep(t *testing.T) {
 	run := t.TempDir()
-	alive, err := makeDir(run)
+	alive, err := makeDir(run, t.TempDir())
 	if err != nil {
 		t.Fatal(err)
 	}
-	dead, err := makeDir(run)
+	dead, err := makeDir(run, t.TempDir())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -160,7 +160,7 @@ func TestSweep(t *testing.T) {
 		os.Chtimes(old, time.Time{}, time.Now().Add(-time.Hour))); err != nil {
 		t.Fatal(err)
 	}
-	next, err := makeDir(run)
+	next, err := makeDir(run, t.TempDir())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -171,6 +171,38 @@ func TestSweep(t *testing.T) {
 	}
 	if err := errors.Join(alive.Close(), next.Close()); err != nil {
 		t.Error(err)
+	}
+}
+
+// Where the runtime directory cannot take a kernel's directory, the temporary one does.
+func TestNoRuntimeDirectory(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	temp := t.TempDir()
+	d, err := makeDir(filepath.Join(file, "run"), temp)
+	if err != nil || filepath.Dir(d.path) != temp {
+		t.Fatalf("%v, %v", d, err)
+	}
+	if info, err := os.Stat(d.path); err != nil || info.Mode().Perm() != 0o700 {
+		t.Errorf("%v, %v", info, err)
+	}
+	if err := d.lock.Unlock(); err != nil { // as the end of a process does
+		t.Fatal(err)
+	}
+	next, err := makeDir(t.TempDir(), temp)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(d.path); err == nil {
+		t.Error("what a killed hook left is still there")
+	}
+	if err := next.Close(); err != nil {
+		t.Error(err)
+	}
+	if _, err := makeDir(filepath.Join(file, "run"), file); err == nil {
+		t.Error("no directory, and no error")
 	}
 }
 

@@ -59,6 +59,7 @@ func TestImports(t *testing.T) {
 		"agent/savefile":    {},
 		"agent/socket":      {},
 		"agent/match":       {"agent/secret"},
+		"agent/ambient":     {"agent/match", "agent/secret"},
 		"agent/api":         {"agent/match"},
 		"kernelhook/wire":   {},
 		"kernelhook/zsock":  {},

@@ -2,9 +2,13 @@ package main
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 
+	"github.com/pelletier/go-toml/v2"
 	"github.com/spf13/cobra"
 
 	"github.com/nbhush/nbhush/agent/api"
@@ -41,7 +45,12 @@ func runKernel(ctx context.Context, a *app, o kernelOptions) error {
 	if err != nil {
 		return err
 	}
+	spelled, err := redactSpelled(a.home.ConfigFile())
+	if err != nil {
+		a.warningf("%v", err) // the kernel runs all the same
+	}
 	exit, err := kernelhook.Run(ctx, kernelhook.Options{
+		Spelled:        spelled,
 		ConnectionFile: o.connectionFile,
 		Argv:           o.argv,
 		Env:            os.Environ(),
@@ -65,6 +74,24 @@ func runKernel(ctx context.Context, a *app, o kernelOptions) error {
 		return exitError{code: code}
 	}
 	return nil
+}
+
+// redactSpelled reads redact_spelled in the user's settings.
+func redactSpelled(path string) (bool, error) {
+	var settings struct {
+		Spelled bool `toml:"redact_spelled"`
+	}
+	src, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	if err == nil {
+		err = toml.Unmarshal(src, &settings)
+	}
+	if err != nil {
+		return false, fmt.Errorf("read settings %s: %w", path, err)
+	}
+	return settings.Spelled, nil
 }
 
 // hookAgent is a stream as the hook knows it: names come from a running cell as

@@ -131,7 +131,7 @@ def install_prompts(kernel):
             try:
                 value = ask(prompt, *args, **kw)
             except Exception as why:
-                if type(why).__name__ != "StdinNotImplementedError":
+                if type(why).__name__ != "StdinNotImplementedError" or not _prompts.wants(prompt, password):
                     raise
                 raise _prompts.unanswered(why, prompt) from None
             if password:
