@@ -17,6 +17,9 @@ import (
 // Connection reads a connection file as a client does: where the kernel is
 // reached, and what signs the messages.
 func Connection(file string) (proxy.Endpoints, *wire.Signer, error) {
+	if st, err := os.Stat(file); err == nil && !st.Mode().IsRegular() { // it could be waited for without end
+		return proxy.Endpoints{}, nil, fmt.Errorf("read the connection file: %s is no file", file)
+	}
 	c, err := readConnection(file)
 	if err != nil {
 		return proxy.Endpoints{}, nil, err

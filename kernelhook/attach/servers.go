@@ -25,6 +25,7 @@ const (
 type server struct {
 	URL   string `json:"url"`
 	Token string `json:"token"`
+	Base  string `json:"base_url"`
 	Root  string `json:"root_dir"`
 	Sock  string `json:"sock"`
 	PID   int    `json:"pid"`
@@ -86,7 +87,11 @@ func readServer(file string) (s server, err error) {
 
 // sessions asks for the sessions, "Sessions API" of jupyter_server.
 func (s server) sessions(ctx context.Context) (map[string]string, error) {
-	base, err := url.Parse(s.URL)
+	at := s.URL
+	if s.Sock != "" { // the url has the socket's path for a host
+		at = "http://localhost/" + strings.TrimPrefix(s.Base, "/")
+	}
+	base, err := url.Parse(at)
 	if err != nil {
 		return nil, err
 	}
@@ -94,11 +99,10 @@ func (s server) sessions(ctx context.Context) (map[string]string, error) {
 	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse } // the token stays here
 	transport := &http.Transport{DisableKeepAlives: true}
 	client.Transport = transport
-	if base.Scheme == "http+unix" || s.Sock != "" {
+	if s.Sock != "" {
 		transport.DialContext = func(ctx context.Context, _, _ string) (net.Conn, error) {
 			return new(net.Dialer).DialContext(ctx, "unix", s.Sock)
 		}
-		base.Scheme, base.Host = "http", "localhost"
 	}
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, base.JoinPath("api", "sessions").String(), nil)
 	if err != nil {

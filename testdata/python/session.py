@@ -2,7 +2,11 @@
 
 usage: session.py FILE
 
-    start NAME [DIR]     start a bare kernel called NAME; of the spec python3, or SPEC=name before
+    start NAME [DIR]     start a bare kernel called NAME
+    argv NAME ARGV…      the same, of another kernel; {} is its connection file
+    encrypted NAME       the same, with keys for CURVE
+    server NAME NOTEBOOK start the kernel of a notebook on a Jupyter server
+    busy NAME CODE       execute it and do not wait for its end
     $ COMMAND            run it; {NAME} is the id of a kernel, {NAME.file} its connection file
     NAME> CODE           execute one line in a kernel
     restart NAME, kill NAME
@@ -13,17 +17,22 @@ Everything is printed as it is said.
 """
 
 import glob
+import json
 import os
 import re
 import shlex
 import subprocess
 import sys
 import time
+import urllib.request
 
+from jupyter_client.blocking import BlockingKernelClient
+from jupyter_client.kernelspec import KernelSpec
 from jupyter_client.manager import KernelManager
 from jupyter_core.paths import jupyter_runtime_dir
 
 LIMIT = 60
+os.environ["PATH"] += os.pathsep + os.path.dirname(sys.executable)
 kernels = {}
 background = []
 
@@ -35,11 +44,63 @@ def client(km):
     return kc
 
 
-def start(name, folder=".", spec="python3"):
+class Other(KernelManager):
+    """Starts what no kernel spec names."""
+
+    argv = None
+
+    @property
+    def kernel_spec(self):
+        return KernelSpec(argv=self.argv, display_name="other", language="other")
+
+
+def start(name, folder=".", manager=KernelManager, **kw):
     os.makedirs(jupyter_runtime_dir(), mode=0o700, exist_ok=True)
-    km = KernelManager(kernel_name=spec, connection_file=os.path.join(jupyter_runtime_dir(), "kernel-%s-%d.json" % (name, os.getpid())))
+    km = manager(connection_file=os.path.join(jupyter_runtime_dir(), "kernel-%s-%d.json" % (name, os.getpid())), **kw)
     km.start_kernel(cwd=os.path.abspath(folder))
     kernels[name] = km, client(km)
+
+
+class Server:
+    """A Jupyter server, and what session.py needs of a kernel manager."""
+
+    process = None
+
+    def __init__(self, notebook):
+        if not Server.process:
+            log = open("server.log", "w")
+            Server.process = subprocess.Popen(
+                [sys.executable, "-m", "jupyter_server", "--ip=127.0.0.1", "--port=0", "--no-browser", "--allow-root"], stdout=log, stderr=log)
+            Server.info = self.wait()
+        body = {"path": notebook, "name": notebook, "type": "notebook", "kernel": {"name": "python3"}}
+        self.id = self.ask("api/sessions", body)["kernel"]["id"]
+        self.connection_file = os.path.join(jupyter_runtime_dir(), "kernel-%s.json" % self.id)
+
+    def wait(self):
+        end = time.monotonic() + LIMIT
+        while time.monotonic() < end:
+            for file in glob.glob(os.path.join(jupyter_runtime_dir(), "jpserver-*.json")):
+                try:
+                    with open(file) as f:
+                        return json.load(f)
+                except ValueError:
+                    pass
+            time.sleep(0.05)
+        sys.exit("no server: " + open("server.log").read())
+
+    def ask(self, path, body, method="POST"):
+        r = urllib.request.Request(Server.info["url"] + path, json.dumps(body).encode(), method=method,
+                                   headers={"Authorization": "token " + Server.info["token"]})
+        with urllib.request.urlopen(r, timeout=LIMIT) as answer:
+            return json.loads(answer.read() or b"{}")
+
+    def client(self):
+        kc = BlockingKernelClient(connection_file=self.connection_file)
+        kc.load_connection_file()
+        return kc
+
+    def shutdown_kernel(self, now):
+        self.ask("api/kernels/" + self.id, {}, "DELETE")
 
 
 def execute(name, code):
@@ -100,6 +161,16 @@ def main(lines):
             print(execute(at.group(2), at.group(3))[1])
         elif words[0] == "start":
             start(*words[1:])
+        elif words[0] == "argv":
+            Other.argv = [w.replace("{}", "{connection_file}") for w in shlex.split(line)[2:]]
+            start(words[1], manager=Other)
+        elif words[0] == "encrypted":
+            start(words[1], transport_encryption="required")
+        elif words[0] == "server":
+            km = Server(words[2])
+            kernels[words[1]] = km, client(km)
+        elif words[0] == "busy":
+            kernels[words[1]][1].execute(line.split(None, 2)[2])
         elif words[0] == "restart":
             km, kc = kernels[words[1]]
             km.restart_kernel(now=True)
@@ -128,6 +199,9 @@ finally:
     for km, kc in kernels.values():
         kc.stop_channels()
         km.shutdown_kernel(now=True)
+    if Server.process:
+        Server.process.terminate()
+        Server.process.wait()
     for process in background:
         process.terminate()
         print("said:", process.communicate(timeout=LIMIT)[1], end="")
