@@ -8,7 +8,7 @@ usage: session.py FILE
     server NAME NOTEBOOK start the kernel of a notebook on a Jupyter server
     busy NAME CODE       execute it and do not wait for its end
     $ COMMAND            run it; {NAME} is the id of a kernel, {NAME.file} its connection file
-    NAME> CODE           execute one line in a kernel
+    NAME> CODE           execute one line in a kernel, or several with ¶ between them
     restart NAME, kill NAME
     heard WORD           wait until a command in the background (with & at its end) says it
     none                 wait until no endpoint of a kernel is left
@@ -143,12 +143,12 @@ def none():
 
 def main(lines):
     for line in lines:
-        line = line.rstrip("\n")
+        line = line.rstrip("\n").replace("¶", "\n")
         if not line or line.startswith("#"):
             continue
         print(line, flush=True)
         words = line.split()
-        at = re.match(r"(until )?(\w+)> (.*)", line)
+        at = re.match(r"(until )?(\w+)> (.*)", line, re.DOTALL)
         if line.startswith("$ "):
             command(line[2:])
         elif at and at.group(1):
