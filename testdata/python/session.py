@@ -3,9 +3,10 @@
 usage: session.py FILE
 
     start NAME [DIR]     start a bare kernel called NAME
-    argv NAME ARGV…      the same, of another kernel; {} is its connection file
+    argv NAME ARGV…      the same, of another kernel; {} is its connection file, {prefix} Python's
     encrypted NAME       the same, with keys for CURVE
-    server NAME NOTEBOOK start the kernel of a notebook on a Jupyter server
+    server NAME SPEC NOTEBOOK, gateway NAME SPEC -, hub NAME SPEC NOTEBOOK
+                         start a kernel on a Jupyter server, a kernel gateway, a server of JupyterHub
     busy NAME CODE       execute it and do not wait for its end
     $ COMMAND            run it; {NAME} is the id of a kernel, {NAME.file} its connection file
     NAME> CODE           execute one line in a kernel, or several with ¶ between them
@@ -17,12 +18,16 @@ Everything is printed as it is said.
 """
 
 import glob
+import http.server
 import json
 import os
+import queue
 import re
 import shlex
+import socket
 import subprocess
 import sys
+import threading
 import time
 import urllib.request
 
@@ -38,9 +43,21 @@ background = []
 
 
 def client(km):
+    """Connect, and wait until the kernel answers on shell and is heard on iopub. No heartbeat is asked: one may be late."""
     kc = km.client()
-    kc.start_channels()
-    kc.wait_for_ready(timeout=LIMIT)
+    kc.start_channels(hb=False)
+
+    def answers():
+        msg_id = kc.kernel_info()
+        try:
+            for get in (kc.get_shell_msg, kc.get_iopub_msg):
+                while (get(timeout=1)["parent_header"] or {}).get("msg_id") != msg_id:
+                    pass
+            return True
+        except queue.Empty:
+            return False
+
+    wait(answers)
     return kc
 
 
@@ -58,39 +75,50 @@ def start(name, folder=".", manager=KernelManager, **kw):
     os.makedirs(jupyter_runtime_dir(), mode=0o700, exist_ok=True)
     km = manager(connection_file=os.path.join(jupyter_runtime_dir(), "kernel-%s-%d.json" % (name, os.getpid())), **kw)
     km.start_kernel(cwd=os.path.abspath(folder))
+    kernels[name] = km, None  # it ends with this program, also if it does not answer
     kernels[name] = km, client(km)
 
 
 class Server:
-    """A Jupyter server, and what session.py needs of a kernel manager."""
+    """A server that starts kernels, and what session.py needs of a kernel manager."""
 
-    process = None
+    running = {}  # by class
+    token = "not-a-real-token"
 
-    def __init__(self, notebook):
-        if not Server.process:
-            log = open("server.log", "w")
-            Server.process = subprocess.Popen(
-                [sys.executable, "-m", "jupyter_server", "--ip=127.0.0.1", "--port=0", "--no-browser", "--allow-root"], stdout=log, stderr=log)
-            Server.info = self.wait()
-        body = {"path": notebook, "name": notebook, "type": "notebook", "kernel": {"name": "python3"}}
-        self.id = self.ask("api/sessions", body)["kernel"]["id"]
+    def __init__(self, spec, notebook):
+        cls = type(self)
+        if cls not in Server.running:
+            with open("server.log", "a") as log:
+                env, argv = self.command()
+                Server.running[cls] = subprocess.Popen([sys.executable, "-m"] + argv, env=dict(os.environ, **env), stdout=log, stderr=log)
+            wait(self.up, lambda: open("server.log").read())
+        self.id = self.begin({"name": spec}, notebook)
         self.connection_file = os.path.join(jupyter_runtime_dir(), "kernel-%s.json" % self.id)
 
-    def wait(self):
-        end = time.monotonic() + LIMIT
-        while time.monotonic() < end:
-            for file in glob.glob(os.path.join(jupyter_runtime_dir(), "jpserver-*.json")):
-                try:
-                    with open(file) as f:
-                        return json.load(f)
-                except ValueError:
-                    pass
-            time.sleep(0.05)
-        sys.exit("no server: " + open("server.log").read())
+    def command(self):
+        return {"JUPYTER_TOKEN": self.token}, ["jupyter_server", "--ip=127.0.0.1", "--port=0", "--no-browser", "--allow-root"]
 
-    def ask(self, path, body, method="POST"):
-        r = urllib.request.Request(Server.info["url"] + path, json.dumps(body).encode(), method=method,
-                                   headers={"Authorization": "token " + Server.info["token"]})
+    def up(self):
+        try:
+            with open(glob.glob(os.path.join(jupyter_runtime_dir(), "jpserver-*.json"))[0]) as f:
+                Server.url = json.load(f)["url"]
+        except (IndexError, ValueError):
+            return False
+        return self.answers()
+
+    def answers(self):
+        try:
+            return self.ask("api") is not None
+        except OSError:
+            return False
+
+    def begin(self, kernel, notebook):
+        body = {"path": notebook, "name": notebook, "type": "notebook", "kernel": kernel}
+        return self.ask("api/sessions", body, "POST")["kernel"]["id"]
+
+    def ask(self, path, body=None, method="GET"):
+        r = urllib.request.Request(self.url + path, body and json.dumps(body).encode(), method=method,
+                                   headers={"Authorization": "token " + self.token})
         with urllib.request.urlopen(r, timeout=LIMIT) as answer:
             return json.loads(answer.read() or b"{}")
 
@@ -100,7 +128,71 @@ class Server:
         return kc
 
     def shutdown_kernel(self, now):
-        self.ask("api/kernels/" + self.id, {}, "DELETE")
+        self.ask("api/kernels/" + self.id, method="DELETE")
+
+
+class Gateway(Server):
+    """jupyter_kernel_gateway."""
+
+    def command(self):
+        port = free_port()
+        Gateway.url = "http://127.0.0.1:%d/" % port
+        return {"KG_AUTH_TOKEN": self.token}, ["kernel_gateway", "--KernelGatewayApp.ip=127.0.0.1", "--KernelGatewayApp.port=%d" % port]
+
+    def up(self):
+        return self.answers()
+
+    def begin(self, kernel, notebook):
+        return self.ask("api/kernels", kernel, "POST")["id"]
+
+
+class Hub(Server):
+    """JupyterHub's server of one user, and as much of a Hub as it asks for."""
+
+    def command(self):
+        class Api(http.server.BaseHTTPRequestHandler):
+            def do_GET(self):
+                body = {"version": __import__("jupyterhub").__version__, "name": "me", "kind": "user", "admin": False, "groups": [],
+                        "scopes": ["access:servers!server=me/"], "servers": {}}
+                body = json.dumps(body).encode()
+                self.send_response(200)
+                self.send_header("Content-Type", "application/json")
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            do_POST = do_GET
+
+            def log_message(self, *args):
+                pass
+
+        hub = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Api)
+        threading.Thread(target=hub.serve_forever, daemon=True).start()
+        Hub.url = "http://127.0.0.1:%d/user/me/" % free_port()
+        return {
+            "JUPYTERHUB_API_URL": "http://127.0.0.1:%d/hub/api" % hub.server_port, "JUPYTERHUB_API_TOKEN": "another-token",
+            "JUPYTERHUB_USER": "me", "JUPYTERHUB_CLIENT_ID": "jupyterhub-user-me", "JUPYTERHUB_BASE_URL": "/", "JUPYTERHUB_HOST": "",
+            "JUPYTERHUB_SERVICE_PREFIX": "/user/me/", "JUPYTERHUB_SERVICE_URL": Hub.url, "JUPYTERHUB_SERVER_NAME": "",
+            "JUPYTERHUB_OAUTH_CALLBACK_URL": "/user/me/oauth_callback", "JUPYTERHUB_OAUTH_ACCESS_SCOPES": '["access:servers!server=me/"]',
+            "JUPYTERHUB_OAUTH_SCOPES": '["access:servers!server=me/"]',
+        }, ["jupyterhub.singleuser", "--allow-root"]
+
+    def up(self):
+        return self.answers()
+
+
+def free_port():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+def wait(condition, why=lambda: ""):
+    end = time.monotonic() + LIMIT
+    while not condition():
+        if time.monotonic() > end:
+            sys.exit("never: %s %s" % (condition, why()))
+        time.sleep(0.05)
 
 
 def execute(name, code):
@@ -133,11 +225,7 @@ def command(line):
 
 
 def none():
-    end = time.monotonic() + LIMIT
-    while glob.glob(os.path.join(os.environ["NBHUSH_HOME"], "run", "k-*")):
-        if time.monotonic() > end:
-            sys.exit("endpoints are left")
-        time.sleep(0.05)
+    wait(lambda: not glob.glob(os.path.join(os.environ["NBHUSH_HOME"], "run", "k-*")), lambda: "endpoints are left")
     print("NONE")
 
 
@@ -152,22 +240,18 @@ def main(lines):
         if line.startswith("$ "):
             command(line[2:])
         elif at and at.group(1):
-            end = time.monotonic() + LIMIT
-            while execute(at.group(2), at.group(3))[1].strip() != "yes":
-                if time.monotonic() > end:
-                    sys.exit("never: " + line)
-                time.sleep(0.05)
+            wait(lambda: execute(at.group(2), at.group(3))[1].strip() == "yes", lambda: line)
         elif at:
             print(execute(at.group(2), at.group(3))[1])
         elif words[0] == "start":
             start(*words[1:])
         elif words[0] == "argv":
-            Other.argv = [w.replace("{}", "{connection_file}") for w in shlex.split(line)[2:]]
+            Other.argv = [w.replace("{}", "{connection_file}").replace("{prefix}", sys.prefix) for w in shlex.split(line)[2:]]
             start(words[1], manager=Other)
         elif words[0] == "encrypted":
             start(words[1], transport_encryption="required")
-        elif words[0] == "server":
-            km = Server(words[2])
+        elif words[0] in ("server", "gateway", "hub"):
+            km = {"server": Server, "gateway": Gateway, "hub": Hub}[words[0]](*words[2:])
             kernels[words[1]] = km, client(km)
         elif words[0] == "busy":
             kernels[words[1]][1].execute(line.split(None, 2)[2])
@@ -197,11 +281,12 @@ try:
         main(f)
 finally:
     for km, kc in kernels.values():
-        kc.stop_channels()
+        if kc:
+            kc.stop_channels()
         km.shutdown_kernel(now=True)
-    if Server.process:
-        Server.process.terminate()
-        Server.process.wait()
+    for server in Server.running.values():
+        server.terminate()
+        server.wait()
     for process in background:
         process.terminate()
         print("said:", process.communicate(timeout=LIMIT)[1], end="")
