@@ -28,6 +28,10 @@ func Connection(file string) (proxy.Endpoints, *wire.Signer, error) {
 	return c.endpoints(), signer, err
 }
 
+// Protect keeps other processes of the user from reading the memory of this
+// one, which passes values on, as Run does.
+func Protect() error { return harden() }
+
 // Offer is an endpoint at which a kernel that runs asks for its secrets, in a
 // private directory as a hook has one.
 type Offer struct {

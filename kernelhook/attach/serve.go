@@ -3,6 +3,7 @@ package attach
 import (
 	"context"
 	"errors"
+	"fmt"
 
 	"github.com/nbhush/nbhush/agent/api"
 	"github.com/nbhush/nbhush/agent/secret"
@@ -30,6 +31,9 @@ type Serving struct {
 
 // Serve answers a running kernel until it has ended or ctx has.
 func Serve(ctx context.Context, s Serving) error {
+	if err := kernelhook.Protect(); err != nil {
+		return fmt.Errorf("protect this process: %w", err)
+	}
 	s.Kernel.Attached = true
 	grant, err := s.Agent.RegisterKernel(ctx, s.Kernel)
 	for _, v := range grant.Values { // an agent that is older gives them all
