@@ -39,7 +39,7 @@ func newInjectCmd(a *app) *cobra.Command {
 Jupyter's runtime folder: environment variables of their names (and variables, in
 Python), and nbhush get in their cells. The nbhush.toml of the notebook's folder
 counts, as everywhere; without a notebook that a Jupyter server knows, it is that of
-the kernel's own folder.
+the kernel's own folder (or of this command, where that cannot be seen, as on macOS).
 
 What such a kernel shows does not pass through nbhush: values are not taken out of its
 output. Saving and git check the notebook as ever.
@@ -99,7 +99,7 @@ func runInject(ctx context.Context, a *app, o injectOptions) error {
 	return errors.Join(errs...)
 }
 
-// whichError says that the words of the command mean no kernel, or several.
+// whichError says that the words of the command mean no kernel, or several, or one that does not answer.
 type whichError struct{ message, hint string }
 
 func (e *whichError) Error() string { return e.message }
@@ -197,6 +197,9 @@ func (in *injector) inject(ctx context.Context, k attach.Kernel) (ended <-chan s
 	}
 	defer func() { _ = c.Close() }()
 	language, err := c.Language(ctx)
+	if errors.Is(err, context.DeadlineExceeded) {
+		return nil, &whichError{"it did not answer: kernels of some languages do not while a cell runs", "try again when it is idle, or with a longer --wait"}
+	}
 	if err != nil {
 		return nil, err
 	}
