@@ -518,6 +518,63 @@ func TestWhoIsAKernel(t *testing.T) {
 	}
 }
 
+// A kernel that runs already is served by a process beside it: it is granted
+// nothing at once, and both are that kernel from then on.
+func TestAttachedKernel(t *testing.T) {
+	w := newWorld(t)
+	ctx := t.Context()
+	w.set(t, "LISTED")
+	w.set(t, "UNLISTED")
+	running := ancestors(t) // this process is the kernel
+	inside := &session{agent: w.agent, line: running}
+	_, err := inside.Value(ctx, "UNLISTED")
+	wantCode(t, "before", err, "")
+
+	info := api.Kernel{Dir: w.project, Argv0: "python", Attached: true, PID: running[0].PID}
+	beside := w.session(30)
+	g, err := beside.RegisterKernel(ctx, info)
+	if err != nil || len(g.Values) > 0 {
+		t.Fatalf("%d values, %v", len(g.Values), err)
+	}
+	below := &session{agent: w.agent, line: append(w.session(1 << 29).line[:1:1], running...)}
+	for who, s := range map[string]*session{"the process beside": beside, "the kernel": inside, "below it": below} {
+		_, err := s.Value(ctx, "LISTED")
+		wantCode(t, who+", LISTED", err, "")
+		_, err = s.Value(ctx, "UNLISTED")
+		wantCode(t, who+", UNLISTED", err, api.CodeDenied)
+	}
+	log, err := os.ReadFile(w.home.Audit())
+	if err != nil || strings.Count(string(log), g.ID) != 7 || !strings.Contains(string(log), `"attached to python in `) {
+		t.Errorf("the audit log lacks who asked: %s, %v", log, err)
+	}
+
+	// Somebody else's kernel is not attached to; the same server may come back.
+	_, err = w.session(40).RegisterKernel(ctx, info)
+	wantCode(t, "a second one", err, api.CodeDenied)
+	again := w.session(30)
+	_, err = again.RegisterKernel(ctx, info)
+	wantCode(t, "the same again", err, "")
+	again.end()
+	_, err = w.session(50).RegisterKernel(ctx, api.Kernel{Dir: w.project, Attached: true, PID: 1 << 29})
+	wantCode(t, "a process that is gone", err, api.CodeBadInput)
+	ordinary := w.session(60)
+	_, err = ordinary.RegisterKernel(ctx, api.Kernel{Dir: w.project, PID: running[0].PID})
+	wantCode(t, "a pid without being attached", err, "")
+	ordinary.end()
+
+	// Another agent, after a crash of the first, knows them.
+	next := newAgent(parts{
+		store: w.store, index: w.index, approvals: w.approvals, audit: w.journal, log: w.log, ghosts: w.kernels.file.path,
+	})
+	defer next.close()
+	for _, k := range next.kernels.live {
+		t.Errorf("a kernel is remembered whose server is gone: %+v", k.info)
+	}
+	beside.end()
+	_, err = (&session{agent: w.agent, line: running}).Value(ctx, "UNLISTED")
+	wantCode(t, "after the end", err, "")
+}
+
 func TestUnapprovedKernelGetsANotice(t *testing.T) {
 	w := newWorld(t)
 	w.set(t, "LISTED")

@@ -16,6 +16,7 @@ import (
 type kernel struct {
 	id    string
 	proc  socket.Process // the hook
+	also  socket.Process // the kernel itself, where it does not descend from proc and is known; else PID 0
 	info  api.Kernel
 	outer *kernel // the kernel that this one runs inside of, or nil
 	ghost bool    // read from the file of the last agent; its hook has not come back yet
@@ -65,7 +66,7 @@ func (ks *kernels) of(line []socket.Process) *kernel {
 func (ks *kernels) nearest(line []socket.Process) *kernel {
 	for _, p := range line {
 		for _, k := range slices.Backward(ks.live) {
-			if k.proc.Is(p) {
+			if k.is(p) {
 				return k
 			}
 		}
@@ -79,13 +80,26 @@ func (ks *kernels) below(pid int) bool {
 	return err != nil || ks.of(line) != nil
 }
 
-// add registers the kernel whose hook is line[0].
-func (ks *kernels) add(line []socket.Process, info api.Kernel) *kernel {
+// is reports whether p is the top of what the kernel consists of.
+func (k *kernel) is(p socket.Process) bool {
+	return k.proc.Is(p) || k.also.PID != 0 && k.also.Is(p)
+}
+
+// add registers the kernel whose hook is line[0]. For one that is attached,
+// running has its own process and that one's ancestors, if it is known. It is nil
+// if that process belongs to a kernel already, of another hook.
+func (ks *kernels) add(line, running []socket.Process, info api.Kernel) *kernel {
 	ks.mu.Lock()
 	defer ks.mu.Unlock()
 	k := &kernel{id: "k-" + rand.Text()[:12], proc: line[0], info: info, notebook: notebookOf(info)}
 	// The hook itself came back: it takes the place of its ghost.
 	ks.live = slices.DeleteFunc(ks.live, func(g *kernel) bool { return g.ghost && g.proc.Is(k.proc) })
+	if len(running) > 0 {
+		if other := ks.nearest(running); other != nil && !other.proc.Is(k.proc) {
+			return nil
+		}
+		k.also = running[0]
+	}
 	k.outer = ks.nearest(line)
 	ks.live = append(ks.live, k)
 	ks.file.save(ks.live)

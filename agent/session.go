@@ -451,14 +451,40 @@ func (s *session) RegisterKernel(ctx context.Context, info api.Kernel) (api.Gran
 	if _, err := s.asker(); err != nil {
 		return api.Grant{}, err
 	}
-	s.own = s.agent.kernels.add(s.line, info)
+	running, err := attached(&info)
+	if err != nil {
+		return api.Grant{}, err
+	}
+	if s.own = s.agent.kernels.add(s.line, running, info); s.own == nil {
+		return api.Grant{}, fail(api.CodeDenied, "ask in its cells: nbhush get NAME", "process %d belongs to a kernel that nbhush serves already", info.PID)
+	}
 	w := asker{line: s.line, exe: s.exe, kernel: s.own}
 	s.was = s.own
 	entry := audit.Entry{Who: w.who(), Op: audit.OpKernel, Verdict: audit.Allowed, Reason: info.Argv0 + " in " + info.Dir}
+	if info.Attached {
+		entry.Reason = "attached to " + entry.Reason
+	}
 	if err := s.agent.note(entry); err != nil {
 		return api.Grant{}, err
 	}
+	if info.Attached { // it gets what it asks for
+		return api.Grant{ID: s.own.id}, nil
+	}
 	return s.agent.grant(ctx, w), nil
+}
+
+// attached returns the process of a kernel that is attached, and its ancestors,
+// where that is known.
+func attached(info *api.Kernel) ([]socket.Process, error) {
+	if !info.Attached || info.PID <= 0 {
+		info.PID = 0
+		return nil, nil
+	}
+	line, err := socket.Ancestors(info.PID)
+	if err != nil {
+		return nil, fail(api.CodeBadInput, "", "the kernel cannot be seen: %v", err)
+	}
+	return line, nil
 }
 
 // end takes the registration back, when the connection is gone.

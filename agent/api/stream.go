@@ -104,6 +104,11 @@ type Kernel struct {
 	Dir      string `json:"dir"`                // working directory of the kernel, absolute
 	Notebook string `json:"notebook,omitempty"` // JPY_SESSION_NAME, if it is a path; not to be believed for policy
 	Argv0    string `json:"argv0"`              // the real kernel's program, for the audit
+
+	// Attached says that the kernel runs already, below somebody else than the peer, which asks on
+	// its behalf. PID is its process, 0 if that is not known: with what descends from it, it is that kernel.
+	Attached bool `json:"attached,omitempty"`
+	PID      int  `json:"pid,omitempty"`
 }
 
 // Grant is the agent's answer: what this kernel may have now.

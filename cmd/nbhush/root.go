@@ -144,10 +144,10 @@ everything that is shown, saved or committed.`,
 	}
 	add("secrets", newSetCmd(a), newGetCmd(a), newListCmd(a), newRmCmd(a), newImportCmd(a), newRunCmd(a), newExportCmd(a),
 		newMaskCmd(a), newAllowCmd(a), newDenyCmd(a), newGrantsCmd(a), newRevokeCmd(a), newAuditCmd(a))
-	add("jupyter", newJupyterCmd(a), newKernelsCmd(a))
+	add("jupyter", newJupyterCmd(a), newKernelsCmd(a), newInjectCmd(a), newIPythonCmd(a))
 	add("files", newGitCmd(a), newStripCmd(a), newWatchCmd(a))
 	add("care", newSetupCmd(a), newUninstallCmd(a), newDemoCmd(a), newDoctorCmd(a), newAgentCmd(a), newVersionCmd(a))
-	root.AddCommand(newKernelCmd(a))
+	root.AddCommand(newKernelCmd(a), newAttachCmd(a))
 	asGroup(root)
 	return root
 }

@@ -84,6 +84,10 @@ func setupScript(env *testscript.Env) error {
 			return err
 		}
 	}
+	repository, err := filepath.Abs("../..")
+	if err != nil {
+		return err
+	}
 	home := filepath.Join(env.WorkDir, "home")
 	if err := os.MkdirAll(filepath.Join(base, "config"), 0o700); err != nil {
 		return err
@@ -106,6 +110,7 @@ func setupScript(env *testscript.Env) error {
 		"GIT_COMMITTER_NAME=A", "GIT_COMMITTER_EMAIL=a@example.com",
 		"VALUE="+value, "OTHER="+other,
 		"PYTHON="+os.Getenv("NBHUSH_TEST_PYTHON"),
+		"SESSION="+filepath.Join(repository, "testdata", "python", "session.py"),
 		"NO_COLOR=1",
 	)
 	return nil
