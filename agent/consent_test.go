@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -361,18 +362,18 @@ func TestRefresh(t *testing.T) {
 func TestGrantOver(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "grants.json")
 	synctest.Test(t, func(t *testing.T) {
-		over := 0
-		g := grants{list: policy.NewGrants(file), file: file, over: func() { over++ }}
+		var over atomic.Int32
+		g := grants{list: policy.NewGrants(file), file: file, over: func() { over.Add(1) }}
 		for _, hours := range []time.Duration{3, 1} {
 			until := time.Now().Add(hours * time.Hour)
 			if _, err := g.add(policy.Grant{Name: "A", Notebook: filepath.Join(t.TempDir(), "a.ipynb"), Until: until}); err != nil {
 				t.Fatal(err)
 			}
 		}
-		for _, want := range []int{1, 1, 2} {
+		for _, want := range []int32{1, 1, 2} {
 			time.Sleep(time.Hour + time.Second)
 			synctest.Wait()
-			if over != want {
+			if over := over.Load(); over != want {
 				t.Errorf("told %d times, want %d", over, want)
 			}
 		}
