@@ -8,9 +8,9 @@ import (
 
 // small reports whether out has at most MaxSize characters: those of all
 // strings, numbers and words in it, names of members not counted.
-func (s *stripper) small(out *notebook.Node) bool {
-	if s.o.MaxSize == 0 && s.text(out.Get("output_type")) != "" {
-		return false // as nearly always: no need to look inside
+func (s *Stripper) small(out *notebook.Node) bool {
+	if s.o.MaxSize == 0 {
+		return out.Blank(s.src)
 	}
 	src := s.src[out.Start:out.End]
 	whole, err := notebook.Parse(src, nil)
