@@ -26,6 +26,8 @@ whenever one is saved. For editors that have no hook of nbhush before a save; Ju
 asks what to do when a file that it has open changes.
 
 A file is written only when it has been at rest, and only if nobody wrote it meanwhile.
+[strip] in the project's nbhush.toml says what goes besides the value, as for nbhush strip;
+outputs that git's filter would leave out stay in the file.
 While the agent is locked or away, files stay as they are and are looked at again later.`,
 		Example: `  nbhush watch .
   nbhush watch --poll 2s /mnt/share/notebooks`,
@@ -48,6 +50,10 @@ func runWatch(ctx context.Context, a *app, o watchOptions) error {
 		Debounce: o.rest,
 		Existing: !o.changesOnly,
 		Poll:     o.poll,
+		OnSecret: func(path string) (nbstrip.Options, error) {
+			r, _, err := new(ruleBook).of(path) // anew each time: nbhush.toml may be edited meanwhile
+			return r.OnSecret, err
+		},
 		OnReady:  func() { a.say("watching; Ctrl-C ends it") },
 		OnStrip: func(path string, r nbstrip.Result) {
 			printStripped(a.printLine, stripped{File: path, Findings: r.Findings, Dropped: r.Dropped})

@@ -32,6 +32,10 @@ type Options struct {
 	// system watches. Without it the system tells.
 	Poll time.Duration
 
+	// OnSecret, if set, returns what to do with secrets in the file at path. With
+	// an error the file stays as it is and is looked at again later.
+	OnSecret func(path string) (nbstrip.Options, error)
+
 	// Skip says that somebody else takes care of a file, such as a Jupyter
 	// server that has it open and strips before it saves.
 	Skip func(path string) bool
@@ -293,7 +297,7 @@ func (w *watcher) look(ctx context.Context, path string, j job) {
 		w.seen[path] = info
 		return
 	}
-	res, err := nbstrip.StripFile(ctx, path, w.Finder, nbstrip.Options{Fingerprint: true})
+	res, err := w.strip(ctx, path)
 	var unsafe *nbstrip.UnsafeError
 	var file *fs.PathError
 	switch {
@@ -321,6 +325,18 @@ func (w *watcher) look(ctx context.Context, path string, j job) {
 		w.away = true
 		w.later(path, j, info)
 	}
+}
+
+func (w *watcher) strip(ctx context.Context, path string) (nbstrip.Result, error) {
+	var o nbstrip.Options
+	if w.OnSecret != nil {
+		var err error
+		if o, err = w.OnSecret(path); err != nil {
+			return nbstrip.Result{}, fmt.Errorf("strip %s: %w", path, err)
+		}
+	}
+	o.Fingerprint = true
+	return nbstrip.StripFile(ctx, path, w.Finder, o)
 }
 
 // later files a file again, each time after twice the time.
