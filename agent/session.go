@@ -44,7 +44,7 @@ func (s *session) asker() (asker, error) {
 		return w, fail(api.CodeDenied, "", "the kernel of this process has ended")
 	}
 	s.was = w.kernel
-	w.asks = s.own != nil && s.own == w.kernel && s.own.outer == nil && s.own.info.API >= consentVersion
+	w.asks = s.own != nil && s.own == w.kernel && s.own.outer == nil && !s.own.info.Attached && s.own.info.API >= consentVersion
 	return w, nil
 }
 

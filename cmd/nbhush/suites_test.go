@@ -95,7 +95,7 @@ func (w *world) compareSuite(s suite) {
 		}
 		slices.Sort(differ)
 		w.Logf("again: %s", strings.Join(differ, ", "))
-		again := append(slices.Clone(s.args), "-k", strings.Join(names(differ), " or "))
+		again := append(slices.Clone(s.args), "-k", strings.Join(testNames(differ), " or "))
 		for name, outcome := range first(w.runSuite(again)) {
 			if outcome == "passed" {
 				hooked[name] = outcome
@@ -130,8 +130,8 @@ func (w *world) compareSuite(s suite) {
 
 func first[A, B any](a A, _ B) A { return a }
 
-// names returns the names of tests without their parameters.
-func names(tests []string) (out []string) {
+// testNames returns the names of tests without their parameters.
+func testNames(tests []string) (out []string) {
 	for _, t := range tests {
 		t, _, _ = strings.Cut(t, "[")
 		if !slices.Contains(out, t) {
