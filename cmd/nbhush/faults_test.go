@@ -6,7 +6,6 @@ import (
 	"bytes"
 	"crypto/rand"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -65,7 +64,7 @@ func TestRuntimeDirectoryFull(t *testing.T) {
 	w := newWorld(t)
 	run := filepath.Join(w.dir, "run")
 	if err := syscall.Mount("tmpfs", run, "tmpfs", 0, "size=128k,mode=0700"); err != nil {
-		if os.Getenv("CI") == "true" && !errors.Is(err, syscall.EPERM) {
+		if os.Getenv("CI") == "true" {
 			t.Fatal(err)
 		}
 		t.Skipf("mount: %v", err)
