@@ -83,10 +83,12 @@ func TestPorts(t *testing.T) {
 // A clock that steps, back or forward, changes no deadline of the hook: they are
 // all counted on the monotonic clock, which a time.Time of Go carries along as
 // long as nobody makes a calendar time of it. Calendar time is the date of
-// messages of the hook's own, and the age of directories that nobody has locked.
+// messages of the hook's own, the age of directories that nobody has locked, and
+// the order of connection files.
 func TestClockSteps(t *testing.T) {
 	allowed := map[string][]string{
-		"UTC": {"proxy/iopub.go", "proxy/greet.go"}, "Format": {"proxy/iopub.go", "proxy/greet.go"}, "ModTime": {"dir.go"},
+		"UTC": {"proxy/iopub.go", "proxy/greet.go", "attach/client.go"}, "Format": {"proxy/iopub.go", "proxy/greet.go", "attach/client.go"},
+		"ModTime": {"dir.go", "attach/find.go"}, // the latest connection file comes first
 		"Unix": {"zsock/dial.go"}, // time.Unix(1, 0), a deadline that has passed
 	}
 	calendar := []string{"UTC", "Format", "ModTime", "Local", "In", "Unix", "UnixMilli", "UnixMicro", "UnixNano", "Round", "Truncate", "Date", "Parse", "Clock"}
