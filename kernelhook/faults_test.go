@@ -89,7 +89,7 @@ func TestClockSteps(t *testing.T) {
 	allowed := map[string][]string{
 		"UTC": {"proxy/iopub.go", "proxy/greet.go", "attach/client.go"}, "Format": {"proxy/iopub.go", "proxy/greet.go", "attach/client.go"},
 		"ModTime": {"dir.go", "attach/find.go"}, // the latest connection file comes first
-		"Unix": {"zsock/dial.go"}, // time.Unix(1, 0), a deadline that has passed
+		"Unix":    {"zsock/dial.go"},            // time.Unix(1, 0), a deadline that has passed
 	}
 	calendar := []string{"UTC", "Format", "ModTime", "Local", "In", "Unix", "UnixMilli", "UnixMicro", "UnixNano", "Round", "Truncate", "Date", "Parse", "Clock"}
 	files, err := filepath.Glob("*.go")
