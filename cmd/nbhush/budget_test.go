@@ -96,7 +96,7 @@ func budgetVersion(b *testing.B) {
 // kernelFigures are what testdata/python/bench_kernel.py prints.
 type kernelFigures struct {
 	Start, Big, Lines  [][2]float64 // seconds, bare and wrapped
-	Get                []float64    // µs, p50 and p99
+	Get                [][2]float64 // µs, p50 and p99 of a round
 	Idle, Burst, After float64      // MB
 	w                  *world
 }
@@ -119,8 +119,18 @@ func measureKernels(b *testing.B) (f kernelFigures) {
 }
 
 func (f kernelFigures) get(b *testing.B) {
-	b.ReportMetric(f.Get[1], "µs-p99")
-	report(b, f.Get[0], "µs", 100)
+	p50, p99 := f.getTimes()
+	b.ReportMetric(median(p99), "µs-p99")
+	b.ReportMetric(slices.Max(p50), "µs-in-the-worst-round")
+	report(b, median(p50), "µs", 100)
+}
+
+// getTimes returns the p50 and the p99 of each round, in µs.
+func (f kernelFigures) getTimes() (p50, p99 []float64) {
+	for _, round := range f.Get {
+		p50, p99 = append(p50, round[0]), append(p99, round[1])
+	}
+	return p50, p99
 }
 
 func (f kernelFigures) keyring(b *testing.B) {
@@ -132,7 +142,8 @@ func (f kernelFigures) keyring(b *testing.B) {
 		b.Fatal(err)
 	}
 	b.ReportMetric(µs, "µs-keyring")
-	b.ReportMetric(µs/f.Get[0], "got-x")
+	p50, _ := f.getTimes()
+	b.ReportMetric(µs/median(p50), "got-x")
 	b.ReportMetric(20, "floor")
 }
 
