@@ -23,6 +23,7 @@ type agent struct {
 	started   time.Time
 	store     store.Store
 	index     *store.Index
+	past      *store.Past
 	approvals *policy.Approvals
 	audit     auditor
 	log       *slog.Logger
@@ -44,6 +45,7 @@ type auditor interface{ Append(audit.Entry) error }
 type parts struct {
 	version   string
 	store     store.Store
+	past      *store.Past // nil: in memory
 	index     *store.Index
 	approvals *policy.Approvals
 	allowed   string // the file of approvals
@@ -63,7 +65,11 @@ func newAgent(p parts) *agent {
 		kernels: &kernels{live: ghosts.load(), file: ghosts},
 	}
 	a.projects = projects{approvals: p.approvals, file: p.allowed}
+	if a.past = p.past; a.past == nil {
+		a.past = store.NewPast(store.NewMemory())
+	}
 	a.values = newValues(p.store, a.names, a.kernels.any, p.log)
+	a.values.past = a.past.All
 	a.values.changed = a.epoch.next
 	a.search = a.values
 	if p.looks != nil {

@@ -116,12 +116,13 @@ func serveLocked(ctx context.Context, o Options, logger *slog.Logger) error {
 			return err
 		}
 	}
+	var past *store.Past
 	if o.Store == nil {
 		s, err := chosenStore(o.Home)
 		if err != nil {
 			return err
 		}
-		o.Store = s
+		o.Store, past = s, pastOf(s, o.Home.Past())
 	}
 	journal, err := audit.Open(o.Home.Audit())
 	if err != nil {
@@ -129,7 +130,7 @@ func serveLocked(ctx context.Context, o Options, logger *slog.Logger) error {
 	}
 	defer func() { _ = journal.Close() }()
 	a := newAgent(parts{
-		version: o.Version, store: o.Store, index: store.NewIndex(o.Home.Index()),
+		version: o.Version, store: o.Store, past: past, index: store.NewIndex(o.Home.Index()),
 		approvals: policy.NewApprovals(o.Home.Allowed()), allowed: o.Home.Allowed(),
 		audit: journal, log: logger,
 		ghosts: filepath.Join(o.Home.Run, "kernels.json"), stop: cancel, looks: o.Looks,

@@ -30,9 +30,11 @@ const (
 	OpStart  Op = "start"
 	OpStop   Op = "stop"
 	OpKernel Op = "kernel"
+	OpSync   Op = "sync"  // with an encrypted file, also to and from a backup
+	OpFound  Op = "found" // a secret, where none should be: in a commit
 )
 
-var ops = []Op{OpGet, OpSet, OpRemove, OpAllow, OpDeny, OpLock, OpUnlock, OpStart, OpStop, OpKernel}
+var ops = []Op{OpGet, OpSet, OpRemove, OpAllow, OpDeny, OpLock, OpUnlock, OpStart, OpStop, OpKernel, OpSync, OpFound}
 
 // Verdict is what came of it.
 type Verdict string

@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -197,6 +198,9 @@ func checkSecrets(ctx context.Context, a *app) finding {
 		return failed(err, "nbhush agent unlock")
 	}
 	for _, s := range secrets {
+		if note := expiry(s.Expires, time.Now()); note != "" {
+			return warn("nbhush rotate "+s.Name, "%s %s", s.Name, note)
+		}
 		if s.Warning != "" {
 			return warn("use a longer value: nbhush set "+s.Name, "%s: %s", s.Name, s.Warning)
 		}

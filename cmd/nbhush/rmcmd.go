@@ -8,15 +8,19 @@ import (
 	"github.com/nbhush/nbhush/agent/secret"
 )
 
-type rmOptions struct{ names []secret.Name }
+type rmOptions struct {
+	names  []secret.Name
+	forget bool
+}
 
 func newRmCmd(a *app) *cobra.Command {
 	var o rmOptions
-	return &cobra.Command{
+	cmd := &cobra.Command{
 		Use:   "rm NAME…",
 		Short: "remove secrets from the store",
-		Long: `Removes secrets from the keyring or the vault. From then on their values are no
-longer known, so they are no longer taken out of outputs and files either.`,
+		Long: `Removes secrets from the keyring or the vault. Their values stay in the encrypted
+history, where nbhush restore finds them, and are still taken out of outputs and files.
+--forget wipes them there too; from then on they are not known.`,
 		Args: argRange(1, -1, "the NAME of a secret"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			for _, arg := range args {
@@ -29,6 +33,8 @@ longer known, so they are no longer taken out of outputs and files either.`,
 			return runRm(cmd.Context(), a, o)
 		},
 	}
+	cmd.Flags().BoolVar(&o.forget, "forget", false, "wipe the values from the history as well")
+	return cmd
 }
 
 func runRm(ctx context.Context, a *app, o rmOptions) error {
@@ -38,6 +44,11 @@ func runRm(ctx context.Context, a *app, o rmOptions) error {
 			return err
 		}
 		a.say("removed %s from the %s", name, s.Store)
+		if o.forget {
+			if err := a.client().Forget(ctx, name); err != nil {
+				return err
+			}
+		}
 	}
 	return nil
 }
