@@ -24,6 +24,7 @@ type agent struct {
 	store     store.Store
 	index     *store.Index
 	past      *store.Past
+	heads     *heads
 	approvals *policy.Approvals
 	audit     auditor
 	log       *slog.Logger
@@ -67,6 +68,10 @@ func newAgent(p parts) *agent {
 	a.projects = projects{approvals: p.approvals, file: p.allowed}
 	if a.past = p.past; a.past == nil {
 		a.past = store.NewPast(store.NewMemory())
+	}
+	a.heads = &heads{past: a.past}
+	if l, ok := p.audit.(*audit.Log); ok {
+		a.heads.log, a.heads.path = l, l.Path()
 	}
 	a.values = newValues(p.store, a.names, a.kernels.any, p.log)
 	a.values.past = a.past.All
@@ -201,6 +206,7 @@ func (a *agent) note(e audit.Entry) error {
 		a.log.Error("write the audit log", "err", err)
 		return fail(api.CodeInternal, "nbhush doctor", "audit log cannot be written: %v", err)
 	}
+	a.heads.count(a)
 	return nil
 }
 

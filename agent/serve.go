@@ -155,7 +155,9 @@ func (a *agent) serve(ctx context.Context, l net.Listener) error {
 	}
 	a.values.open()
 	err := newServer(a).serve(ctx, l)
-	return errors.Join(err, a.note(audit.Entry{Who: self, Op: audit.OpStop, Verdict: audit.Allowed}))
+	err = errors.Join(err, a.note(audit.Entry{Who: self, Op: audit.OpStop, Verdict: audit.Allowed}))
+	a.heads.save(a)
+	return err
 }
 
 // chosenStore is the store that the settings name. Without a choice it is the

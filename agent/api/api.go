@@ -15,6 +15,8 @@
 //	POST   /v1/vault/passphrase    PassphraseRequest -> Status
 //	POST   /v1/vault/rollback      -> Rollback
 //	POST   /v1/sync                SyncRequest -> SyncResult
+//	GET    /v1/audit/head          -> AuditHead
+//	POST   /v1/audit/accept        -> AuditHead
 //	POST   /v1/get                 GetRequest -> GetResult
 //	POST   /v1/allow               AllowRequest -> Allowed
 //	POST   /v1/deny                AllowRequest -> Allowed   (takes an approval back)

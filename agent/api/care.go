@@ -47,3 +47,12 @@ type SyncResult struct {
 	Kept    []string `json:"kept"` // changed on both sides: the other side's value is in the history
 	Secrets int      `json:"secrets"`
 }
+
+// AuditHead is where the audit log ended when the agent last remembered that. A
+// Seq of 0 is that it never did.
+type AuditHead struct {
+	Seq   uint64    `json:"seq"`
+	Hash  string    `json:"hash"`
+	First uint64    `json:"first"`
+	Time  time.Time `json:"time"`
+}

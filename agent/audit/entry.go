@@ -73,6 +73,8 @@ type genesis struct {
 	Version int       `json:"version"`
 	Time    time.Time `json:"time"`
 	Genesis string    `json:"genesis"`
+	After   uint64    `json:"after,omitempty"` // the last entry of the file before
+	Prev    string    `json:"prev,omitempty"`  // and the hash of its line
 }
 
 const version = 1
@@ -134,7 +136,8 @@ func parse(line []byte) (seq uint64, err error) {
 	if err == nil {
 		return e.Seq, nil
 	}
-	return 0, parseGenesis(line)
+	g, err := parseGenesis(line)
+	return g.After, err
 }
 
 func parseEntry(line []byte) (e Entry, err error) {
@@ -147,15 +150,14 @@ func parseEntry(line []byte) (e Entry, err error) {
 	return e, nil
 }
 
-func parseGenesis(line []byte) error {
-	var g genesis
+func parseGenesis(line []byte) (g genesis, err error) {
 	if err := strict(line, &g); err != nil {
-		return err
+		return g, err
 	}
-	if g.Version != version || g.Genesis == "" {
-		return errNotEntry
+	if g.Version != version || g.Genesis == "" || (g.After == 0) != (g.Prev == "") {
+		return g, errNotEntry
 	}
-	return nil
+	return g, nil
 }
 
 var errNotEntry = errors.New("it is not an entry of the log")

@@ -52,3 +52,13 @@ func (c *Client) Rollback(ctx context.Context) (res api.Rollback, err error) {
 func (c *Client) Sync(ctx context.Context, q api.SyncRequest) (res api.SyncResult, err error) {
 	return res, c.do(ctx, "POST", "/v1/sync", q, &res)
 }
+
+// AuditHead returns what the agent remembers of the end of the audit log.
+func (c *Client) AuditHead(ctx context.Context) (h api.AuditHead, err error) {
+	return h, c.do(ctx, "GET", "/v1/audit/head", nil, &h)
+}
+
+// AcceptAudit makes the agent remember the end of the audit log as it is.
+func (c *Client) AcceptAudit(ctx context.Context) (h api.AuditHead, err error) {
+	return h, c.do(ctx, "POST", "/v1/audit/accept", nil, &h)
+}

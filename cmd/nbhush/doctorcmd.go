@@ -12,7 +12,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/nbhush/nbhush/agent/audit"
 	"github.com/nbhush/nbhush/agent/policy"
 	"github.com/nbhush/nbhush/agent/store"
 	"github.com/nbhush/nbhush/nbstrip/gitfilter"
@@ -211,8 +210,8 @@ func checkSecrets(ctx context.Context, a *app) finding {
 	return ok("%d", len(secrets))
 }
 
-func checkAudit(_ context.Context, a *app) finding {
-	n, err := audit.Verify(a.home.Audit())
+func checkAudit(ctx context.Context, a *app) finding {
+	n, err := a.verifyAudit(ctx)
 	if errors.Is(err, os.ErrNotExist) {
 		return info("", "empty")
 	}
