@@ -25,6 +25,7 @@ type agent struct {
 	index     *store.Index
 	past      *store.Past
 	heads     *heads
+	alerts    *alerts // nil: nobody wants any
 	approvals *policy.Approvals
 	audit     auditor
 	log       *slog.Logger
@@ -55,6 +56,7 @@ type parts struct {
 	ghosts    string // the file of registered hooks
 	stop      func()
 	looks     match.Finder // may be nil
+	alerts    *alerts      // may be nil
 }
 
 func newAgent(p parts) *agent {
@@ -62,7 +64,7 @@ func newAgent(p parts) *agent {
 	a := &agent{
 		version: p.version, started: time.Now().UTC().Truncate(time.Second),
 		store: p.store, index: p.index, approvals: p.approvals,
-		audit: p.audit, log: p.log, stop: p.stop,
+		audit: p.audit, log: p.log, stop: p.stop, alerts: p.alerts,
 		kernels: &kernels{live: ghosts.load(), file: ghosts},
 	}
 	a.projects = projects{approvals: p.approvals, file: p.allowed}
@@ -202,11 +204,15 @@ func notThere(names []secret.Name) *api.Error {
 
 // note appends to the audit log. What cannot be noted must not happen.
 func (a *agent) note(e audit.Entry) error {
+	if e.Time.IsZero() {
+		e.Time = time.Now().UTC()
+	}
 	if err := a.audit.Append(e); err != nil {
 		a.log.Error("write the audit log", "err", err)
 		return fail(api.CodeInternal, "nbhush doctor", "audit log cannot be written: %v", err)
 	}
 	a.heads.count(a)
+	a.alerts.see(e)
 	return nil
 }
 

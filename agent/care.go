@@ -23,6 +23,7 @@ var careRoutes = map[string]handler{
 	"POST /v1/vault/passphrase":       postPassphrase,
 	"POST /v1/vault/rollback":         func(s *session, r *http.Request) (any, error) { return s.Rollback(r.Context()) },
 	"POST /v1/sync":                   postSync,
+	"POST /v1/found":                  postFound,
 	"GET /v1/audit/head":              func(s *session, r *http.Request) (any, error) { return s.AuditHead(r.Context()) },
 	"POST /v1/audit/accept":           func(s *session, r *http.Request) (any, error) { return s.AcceptAudit(r.Context()) },
 }
@@ -41,6 +42,25 @@ func postRestore(s *session, r *http.Request) (any, error) {
 
 func postForget(s *session, r *http.Request) (any, error) {
 	return s.Forget(r.Context(), secret.Name(r.PathValue("name")))
+}
+
+func postFound(s *session, r *http.Request) (any, error) {
+	var q api.Found
+	if err := readJSON(r, &q); err != nil {
+		return nil, err
+	}
+	return struct{}{}, s.Found(r.Context(), q)
+}
+
+// Found notes that a secret was found where none should be. Everybody may say
+// so, kernels too: a cell runs git.
+func (s *session) Found(_ context.Context, q api.Found) error {
+	w, err := s.asker()
+	if err != nil {
+		return err
+	}
+	name, reason := s.agent.harmless(secret.Name(q.Name), "in "+q.Where)
+	return s.agent.note(audit.Entry{Who: w.who(), Op: audit.OpFound, Name: name, Verdict: audit.Allowed, Reason: reason})
 }
 
 func postPassphrase(s *session, r *http.Request) (any, error) {

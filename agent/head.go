@@ -51,6 +51,10 @@ func (h *heads) save(a *agent) {
 	defer h.mu.Unlock()
 	if err := h.saveLocked(); err != nil {
 		a.log.Warn("remember the end of the audit log", "err", err)
+		var damaged *audit.DamagedError
+		if errors.As(err, &damaged) {
+			a.alerts.damaged(err)
+		}
 	}
 }
 

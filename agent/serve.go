@@ -129,11 +129,19 @@ func serveLocked(ctx context.Context, o Options, logger *slog.Logger) error {
 		return fmt.Errorf("open the audit log: %w", err)
 	}
 	defer func() { _ = journal.Close() }()
+	settings, err := readAlerts(o.Home.ConfigFile())
+	if err != nil { // a mistake there must not keep kernels from their secrets
+		logger.Warn("no alerts", "err", err)
+	}
+	alerts := newAlerts(settings, o.Home.Audit(), logger.Warn)
+	if alerts != nil {
+		go alerts.run(ctx)
+	}
 	a := newAgent(parts{
 		version: o.Version, store: o.Store, past: past, index: store.NewIndex(o.Home.Index()),
 		approvals: policy.NewApprovals(o.Home.Allowed()), allowed: o.Home.Allowed(),
 		audit: journal, log: logger,
-		ghosts: filepath.Join(o.Home.Run, "kernels.json"), stop: cancel, looks: o.Looks,
+		ghosts: filepath.Join(o.Home.Run, "kernels.json"), stop: cancel, looks: o.Looks, alerts: alerts,
 	})
 	defer a.close()
 	if err := a.epoch.open(filepath.Join(o.Home.Run, api.EpochFile), logger); err != nil {

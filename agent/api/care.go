@@ -56,3 +56,10 @@ type AuditHead struct {
 	First uint64    `json:"first"`
 	Time  time.Time `json:"time"`
 }
+
+// Found says that the secret called Name, or what looks like one, was found where
+// none should be, such as a notebook that was about to be committed.
+type Found struct {
+	Name  string `json:"name"`
+	Where string `json:"where"`
+}

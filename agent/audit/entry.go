@@ -96,6 +96,13 @@ func (e *Entry) valid() error {
 	return nil
 }
 
+// Clean returns e as Append would write it: texts capped, and nothing in them but
+// what prints.
+func (e Entry) Clean() Entry {
+	e.clean()
+	return e
+}
+
 func (e *Entry) clean() {
 	if _, err := secret.ParseName(string(e.Name)); err != nil {
 		e.Name = ""

@@ -62,3 +62,9 @@ func (c *Client) AuditHead(ctx context.Context) (h api.AuditHead, err error) {
 func (c *Client) AcceptAudit(ctx context.Context) (h api.AuditHead, err error) {
 	return h, c.do(ctx, "POST", "/v1/audit/accept", nil, &h)
 }
+
+// Found tells the agent of a secret that is where none should be.
+func (c *Client) Found(ctx context.Context, q api.Found) error {
+	var none struct{}
+	return c.ask(ctx, "POST", "/v1/found", q, &none)
+}

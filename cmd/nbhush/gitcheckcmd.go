@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/nbhush/nbhush/agent/api"
 	"github.com/nbhush/nbhush/nbstrip"
 )
 
@@ -47,6 +48,10 @@ func runGitCheck(ctx context.Context, a *app, o gitOptions) error {
 			s.Error = err.Error()
 		case err != nil:
 			a.fail(&fileError{name, err})
+		}
+		for _, f := range res.Findings {
+			// Whoever watches wants to know; that nobody could be told changes nothing here.
+			_ = a.client().Found(ctx, api.Found{Name: f.Name, Where: name})
 		}
 		found = found || err != nil || res.Changed()
 		results = append(results, s)
