@@ -26,6 +26,7 @@ type agent struct {
 	past      *store.Past
 	heads     *heads
 	alerts    *alerts // nil: nobody wants any
+	mover     *move   // nil: the store was given, and stays
 	approvals *policy.Approvals
 	audit     auditor
 	log       *slog.Logger

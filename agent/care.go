@@ -23,6 +23,7 @@ var careRoutes = map[string]handler{
 	"POST /v1/vault/passphrase":       postPassphrase,
 	"POST /v1/vault/rollback":         func(s *session, r *http.Request) (any, error) { return s.Rollback(r.Context()) },
 	"POST /v1/sync":                   postSync,
+	"POST /v1/store/move":             postMove,
 	"POST /v1/found":                  postFound,
 	"GET /v1/audit/head":              func(s *session, r *http.Request) (any, error) { return s.AuditHead(r.Context()) },
 	"POST /v1/audit/accept":           func(s *session, r *http.Request) (any, error) { return s.AcceptAudit(r.Context()) },

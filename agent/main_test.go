@@ -96,6 +96,8 @@ func play(args []string) error {
 		}
 		h.Run = args[1]
 		return Serve(ctx, Options{Home: h})
+	case "move":
+		return playMove(args[1])
 	case "harden":
 		return playHarden()
 	case "requests":

@@ -117,7 +117,13 @@ func serveLocked(ctx context.Context, o Options, logger *slog.Logger) error {
 		}
 	}
 	var past *store.Past
+	var mover *move
 	if o.Store == nil {
+		m := newMove(o.Home)
+		mover = &m
+		if err := m.resume(); err != nil { // all the same everything is where the settings say
+			logger.Warn("finish the move between stores", "err", err)
+		}
 		s, err := chosenStore(o.Home)
 		if err != nil {
 			return err
@@ -143,6 +149,7 @@ func serveLocked(ctx context.Context, o Options, logger *slog.Logger) error {
 		audit: journal, log: logger,
 		ghosts: filepath.Join(o.Home.Run, "kernels.json"), stop: cancel, looks: o.Looks, alerts: alerts,
 	})
+	a.mover = mover
 	defer a.close()
 	if err := a.epoch.open(filepath.Join(o.Home.Run, api.EpochFile), logger); err != nil {
 		return err

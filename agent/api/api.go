@@ -15,6 +15,7 @@
 //	POST   /v1/vault/passphrase    PassphraseRequest -> Status
 //	POST   /v1/vault/rollback      -> Rollback
 //	POST   /v1/sync                SyncRequest -> SyncResult
+//	POST   /v1/store/move          MoveRequest -> Status   (ends the agent)
 //	POST   /v1/found               Found -> {}
 //	GET    /v1/audit/head          -> AuditHead
 //	POST   /v1/audit/accept        -> AuditHead

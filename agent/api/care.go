@@ -63,3 +63,8 @@ type Found struct {
 	Name  string `json:"name"`
 	Where string `json:"where"`
 }
+
+// MoveRequest names the kind of store that the secrets go to: keyring or vault.
+type MoveRequest struct {
+	To string `json:"to"`
+}

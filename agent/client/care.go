@@ -68,3 +68,14 @@ func (c *Client) Found(ctx context.Context, q api.Found) error {
 	var none struct{}
 	return c.ask(ctx, "POST", "/v1/found", q, &none)
 }
+
+// Move carries the secrets to the other kind of store. The agent that did it has
+// ended when Move returns nil.
+func (c *Client) Move(ctx context.Context, to string) (st api.Status, err error) {
+	if err := c.do(ctx, "POST", "/v1/store/move", api.MoveRequest{To: to}, &st); err != nil {
+		return st, err
+	}
+	c.Close()
+	c.waitGone(ctx)
+	return st, nil
+}

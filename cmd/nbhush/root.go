@@ -148,7 +148,7 @@ everything that is shown, saved or committed.`,
 		newMaskCmd(a), newAllowCmd(a), newDenyCmd(a), newAuditCmd(a))
 	add("jupyter", newJupyterCmd(a), newKernelsCmd(a))
 	add("files", newGitCmd(a), newStripCmd(a), newWatchCmd(a))
-	add("care", newSetupCmd(a), newUninstallCmd(a), newDemoCmd(a), newDoctorCmd(a), newAgentCmd(a), newVaultCmd(a), newBackupCmd(a), newRestoreBackupCmd(a),
+	add("care", newSetupCmd(a), newUninstallCmd(a), newDemoCmd(a), newDoctorCmd(a), newAgentCmd(a), newStoreCmd(a), newVaultCmd(a), newBackupCmd(a), newRestoreBackupCmd(a),
 		newSyncCmd(a), newVersionCmd(a))
 	root.AddCommand(newKernelCmd(a))
 	asGroup(root)

@@ -150,22 +150,35 @@ func (v *Vault) Erase() error {
 	defer v.mu.Unlock()
 	return v.locked(func() error {
 		v.identity = nil
-		paths := []string{v.path, v.previous()}
-		if k, ok := v.key.(keyFile); ok {
-			paths = append(paths, string(k))
-		}
+		paths := []string{v.previous(), v.path} // the other way round looks like a loss
 		for _, path := range paths {
 			if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
 				return err
 			}
 		}
-		if k, ok := v.key.(keyItem); ok {
-			if err := k.store.Delete(keyName); err != nil && !errors.Is(err, store.ErrNotFound) {
-				return err
-			}
-		}
-		return nil
+		return v.dropKey()
 	})
+}
+
+// DropKey removes the key, which the vault needs no more or has elsewhere.
+func (v *Vault) DropKey() error {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.locked(v.dropKey)
+}
+
+func (v *Vault) dropKey() (err error) {
+	v.identity = nil
+	switch k := v.key.(type) {
+	case keyFile:
+		err = os.Remove(string(k))
+	case keyItem:
+		err = k.store.Delete(keyName)
+	}
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, store.ErrNotFound) {
+		return nil
+	}
+	return err
 }
 
 // GiveKey makes to, whose key is elsewhere, have the key of v. Where to has
