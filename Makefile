@@ -3,6 +3,9 @@
 # make bench    DESIGN's budgets: each row a ratio measured in one run
 # make kills    10,000 writers of the vault killed with -9, nothing confirmed lost
 # make detect-report  secrets found by their look, by kind and by place, beside gitleaks' library
+# make soak     ten minutes of fifty requests a second: memory and descriptors stay flat (SOAK=1m for one)
+# make suites   ipykernel's, nbclient's and papermill's own tests, on the bare kernel and behind the hook
+# make notebooks  executes the notebooks of NBHUSH_TEST_NOTEBOOKS for four minutes: nothing that is no secret goes
 # make install  what install.sh does, less the demo
 
 SHELL := /bin/bash
@@ -22,10 +25,10 @@ FUZZTIME ?= 30s
 export CGO_ENABLED ?= 0
 export NBHUSH_TEST_PYTHON ?= $(VENV)/bin/python
 
-.PHONY: build test unit lint bench kills detect-report fuzz venv deps install docs clean
+.PHONY: build test unit lint bench kills detect-report notebooks soak suites fuzz venv deps install docs clean
 
 build:
-	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/ ./cmd/nbhush
+	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/ ./cmd/nbhush ./cmd/nbhush-providers
 
 # The race detector needs cgo; what ships is built without it. Programs that are
 # built with it wait a second before they end, unless told not to.
@@ -38,7 +41,7 @@ unit:
 
 lint:
 	@fmt="$$($(TOOL) gofumpt -l agent cmd kernelhook nbstrip)"; if [ -n "$$fmt" ]; then echo "gofumpt would change:"; echo "$$fmt"; exit 1; fi
-	for os in linux darwin windows; do GOOS=$$os $(GO) vet ./... && GOOS=$$os $(GO) build -o /dev/null ./cmd/nbhush; done
+	for os in linux darwin windows; do GOOS=$$os $(GO) vet ./... && GOOS=$$os $(GO) build -o /dev/null ./cmd/nbhush && GOOS=$$os $(GO) build -o /dev/null ./cmd/nbhush-providers; done
 	$(TOOL) staticcheck ./...
 	$(TOOL) golangci-lint run ./...
 	$(GO) mod tidy -diff
@@ -57,6 +60,26 @@ detect-report:
 	@mkdir -p bin
 	@cd .ci/detect && $(GO) run . -seed $(SEED) > ../../bin/gitleaks.txt
 	@$(GO) test ./nbstrip -count 1 -v -run 'TestRecall|TestFindings' -report -seed $(SEED) -beside ../bin/gitleaks.txt
+
+notebooks: deps venv
+	$(GO) test ./kernelhook -count 1 -v -run TestRealNotebooks -real 4m
+	$(GO) test ./kernelhook/redact -count 1 -v -run TestNothingUnrelatedGoes -bench BenchmarkNotebooks
+
+SOAK ?= 10m
+soak: deps venv
+	$(GO) test ./cmd/nbhush -count 1 -v -run TestSoak -timeout 30m -soak $(SOAK)
+
+# Their sources and what they need, beside the virtual environments.
+SUITES := $(DEVCACHE)/suites-$(shell cat .ci/requirements.txt .ci/suites.txt | cksum | cut -d' ' -f1)
+suites: deps venv $(SUITES)/done
+	NBHUSH_TEST_SUITES='$(SUITES)' $(GO) test ./cmd/nbhush -count 1 -v -run TestSuites -timeout 60m
+$(SUITES)/done:
+	rm -rf '$(SUITES)'
+	mkdir -p '$(SUITES)'
+	for p in $$(grep -E '^(ipykernel|nbclient|papermill)==' .ci/requirements.txt); do \
+	  '$(VENV)/bin/pip' download --quiet --disable-pip-version-check --no-deps --no-binary "$${p%%=*}" -d '$(SUITES)' "$$p"; done
+	'$(VENV)/bin/pip' install --quiet --disable-pip-version-check --target '$(SUITES)/site' -r .ci/suites.txt
+	touch '$@'
 
 # Every fuzz target for FUZZTIME.
 fuzz:

@@ -70,7 +70,7 @@ if [ -n "$uninstall" ]; then
 	[ -z "$purge" ] || set -- "$@" --purge
 	[ -z "$dry" ] || set -- "$@" --dry-run
 	"$nbhush" "$@"
-	[ -n "$dry" ] || rm -f "$nbhush"
+	[ -n "$dry" ] || rm -f "$nbhush" "$bin/nbhush-providers"
 	say "${dry:+would have }removed $nbhush"
 	exit 0
 fi
@@ -79,23 +79,31 @@ go=${GO:-go}
 command -v "$go" >/dev/null 2>&1 || fail "Go is not installed, and nbhush is built from source" "install Go 1.26 or newer, then run ./install.sh again"
 
 version=$(cd "$here" && git describe --tags --always --dirty 2>/dev/null) || version=0.1.0
+# program NAME builds it beside its place and renames it, so that a running one
+# stays whole; it fails where the same is there already.
+program() {
+	new=$bin/.$1.new.$$
+	trap 'rm -f "$new"' EXIT
+	(cd "$here" && CGO_ENABLED=0 "$go" build -trimpath -ldflags "-s -w -X main.version=$version" -o "$new" "./cmd/$1") ||
+		fail "the build did not succeed" "the lines above are from the Go compiler"
+	if [ -x "$bin/$1" ] && cmp -s "$new" "$bin/$1"; then
+		rm -f "$new"
+		say "$1 $version is already in $bin"
+		return 1
+	fi
+	mv -f "$new" "$bin/$1" || fail "$1 cannot be put into $bin"
+	say "built $1 $version into $bin"
+}
+
 if [ -n "$dry" ]; then
-	say "would build nbhush $version into $bin"
+	say "would build nbhush and nbhush-providers $version into $bin"
 else
 	mkdir -p "$bin"
-	# Built beside its place and renamed, so that a running nbhush stays whole.
-	new=$bin/.nbhush.new.$$
-	trap 'rm -f "$new"' EXIT
-	(cd "$here" && CGO_ENABLED=0 "$go" build -trimpath -ldflags "-s -w -X main.version=$version" -o "$new" ./cmd/nbhush) ||
-		fail "the build did not succeed" "the lines above are from the Go compiler"
-	if [ -x "$nbhush" ] && cmp -s "$new" "$nbhush"; then
-		say "nbhush $version is already in $bin"
-	else
-		mv -f "$new" "$nbhush"
-		say "built nbhush $version into $bin"
-		# A running agent of the old version ends; the new one starts on demand.
-		"$nbhush" agent stop >/dev/null 2>&1 || :
-	fi
+	# A running agent of the old version ends; the new one starts on demand.
+	changed=
+	program nbhush && changed=1
+	program nbhush-providers && changed=1
+	[ -z "$changed" ] || "$nbhush" agent stop >/dev/null 2>&1 || :
 fi
 
 set -- setup

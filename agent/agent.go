@@ -12,6 +12,7 @@ import (
 	"github.com/nbhush/nbhush/agent/audit"
 	"github.com/nbhush/nbhush/agent/match"
 	"github.com/nbhush/nbhush/agent/policy"
+	"github.com/nbhush/nbhush/agent/provider"
 	"github.com/nbhush/nbhush/agent/secret"
 	"github.com/nbhush/nbhush/agent/socket"
 	"github.com/nbhush/nbhush/agent/store"
@@ -35,7 +36,10 @@ type agent struct {
 	kernels   *kernels
 	streams   streams
 	projects  projects
+	providers *provider.Resolver
+	grants    grants
 	epoch     epoch
+	around    surroundings
 	stop      func() // asks Serve to end
 
 	write sync.Mutex // held by one set or rm at a time, so that store, index and values agree
@@ -52,12 +56,15 @@ type parts struct {
 	index     *store.Index
 	approvals *policy.Approvals
 	allowed   string // the file of approvals
+	grants    string // the file of grants
 	audit     auditor
 	log       *slog.Logger
 	ghosts    string // the file of registered hooks
 	stop      func()
 	looks     match.Finder // may be nil
 	alerts    *alerts      // may be nil
+	programs  string       // the folder of nbhush-providers
+	userHome  string       // where the user's programs keep credentials; may be ""
 }
 
 func newAgent(p parts) *agent {
@@ -68,6 +75,7 @@ func newAgent(p parts) *agent {
 		audit: p.audit, log: p.log, stop: p.stop, alerts: p.alerts,
 		kernels: &kernels{live: ghosts.load(), file: ghosts},
 	}
+	a.around = surroundings{home: p.userHome, now: time.Now}
 	a.projects = projects{approvals: p.approvals, file: p.allowed}
 	if a.past = p.past; a.past == nil {
 		a.past = store.NewPast(store.NewMemory())
@@ -76,9 +84,11 @@ func newAgent(p parts) *agent {
 	if l, ok := p.audit.(*audit.Log); ok {
 		a.heads.log, a.heads.path = l, l.Path()
 	}
+	a.grants = grants{list: policy.NewGrants(p.grants), file: p.grants, over: a.epoch.next}
 	a.values = newValues(p.store, a.names, a.kernels.any, p.log)
 	a.values.past = a.past.All
 	a.values.changed = a.epoch.next
+	a.providers = provider.New(provider.Options{Stored: a.values.get, Wanted: a.kernels.any, Programs: p.programs})
 	a.search = a.values
 	if p.looks != nil {
 		a.search = match.Join(a.values, p.looks)
@@ -104,6 +114,7 @@ type asker struct {
 	line   []socket.Process // the peer, its parent and so on, when it connected
 	exe    string
 	kernel *kernel // that it belongs to, nil for the owner
+	asks   bool    // it is a hook that can ask the user
 }
 
 func (w asker) who() audit.Who {
@@ -119,19 +130,25 @@ func (w asker) who() audit.Who {
 
 // resolve returns the value called name, which the caller wipes, if policy says
 // yes and the audit log has noted it. Nothing else serves a value.
-func (a *agent) resolve(w asker, s scope, name secret.Name) (secret.Value, error) {
+func (a *agent) resolve(ctx context.Context, w asker, s scope, name secret.Name) (secret.Value, error) {
 	entry := audit.Entry{Who: w.who(), Op: audit.OpGet, Name: name}
 	d := s.decide(name)
 	entry.Reason = d.Reason
 	if !d.Allow {
+		denied := &api.Error{Code: api.CodeDenied, Message: d.Reason, Mend: d.Hint}
+		if d.Ask && w.asks && a.stored(name) {
+			denied.Code, denied.Name = api.CodeConsent, string(name)
+			d.Reason = "needs consent: " + d.Reason
+		}
 		entry.Verdict = audit.Denied
 		entry.Name, entry.Reason = a.harmless(name, d.Reason)
 		if err := a.note(entry); err != nil {
 			return secret.Value{}, err
 		}
-		return secret.Value{}, &api.Error{Code: api.CodeDenied, Message: d.Reason, Mend: d.Hint}
+		return secret.Value{}, denied
 	}
-	value, err := a.values.get(name)
+	value, from, err := a.value(ctx, w, s, name)
+	entry.Reason += from
 	entry.Verdict = audit.Allowed
 	if err != nil {
 		entry.Verdict = audit.Failed
@@ -142,6 +159,13 @@ func (a *agent) resolve(w asker, s scope, name secret.Name) (secret.Value, error
 		return secret.Value{}, noted
 	}
 	return value, err
+}
+
+// stored reports whether the store has a value called name.
+func (a *agent) stored(name secret.Name) bool {
+	value, err := a.values.get(name)
+	value.Wipe()
+	return err == nil
 }
 
 // harmless returns what the audit log may say of a request that was not granted:
@@ -161,23 +185,23 @@ func (a *agent) harmless(name secret.Name, reason string) (secret.Name, string) 
 
 // resolveAll is resolve for several names: all or an error. It looks for what
 // is missing first, so that the error names every name.
-func (a *agent) resolveAll(w asker, s scope, names []secret.Name) (map[secret.Name]secret.Value, error) {
+func (a *agent) resolveAll(ctx context.Context, w asker, s scope, names []secret.Name) (map[secret.Name]secret.Value, error) {
 	values := make(map[secret.Name]secret.Value, len(names))
 	var missing []secret.Name
-	for _, name := range names {
-		if _, twice := values[name]; twice {
-			continue
+	var failed error
+	for _, r := range a.resolveEach(ctx, w, s, names) {
+		switch {
+		case errors.Is(r.err, &api.Error{Code: api.CodeNotFound}):
+			missing = append(missing, r.name)
+		case r.err != nil && failed == nil:
+			failed = r.err
+		case r.err == nil:
+			values[r.name] = r.value
 		}
-		value, err := a.resolve(w, s, name)
-		if err != nil && !errors.Is(err, &api.Error{Code: api.CodeNotFound}) {
-			wipeAll(values)
-			return nil, err
-		}
-		if err != nil {
-			missing = append(missing, name)
-			continue
-		}
-		values[name] = value
+	}
+	if failed != nil {
+		wipeAll(values)
+		return nil, failed
 	}
 	if len(missing) > 0 {
 		wipeAll(values)
@@ -219,6 +243,7 @@ func (a *agent) note(e audit.Entry) error {
 
 // close wipes what the agent holds.
 func (a *agent) close() {
-	a.values.lock()
+	a.grants.close()
+	a.lock()
 	a.epoch.close()
 }

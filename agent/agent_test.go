@@ -32,6 +32,9 @@ type commands interface {
 	Allow(context.Context, string, string) (api.Allowed, error)
 	Deny(context.Context, string) (api.Allowed, error)
 	Allowed(context.Context) ([]api.Allowed, error)
+	AddRule(context.Context, api.Rule) (api.Rule, error)
+	Rules(context.Context) ([]api.Rule, error)
+	Revoke(context.Context, api.RevokeRequest) ([]api.Rule, error)
 	Lock(context.Context) (api.Status, error)
 	Unlock(context.Context, []byte) (api.Status, error)
 	Stop(context.Context) (api.Status, error)
@@ -45,6 +48,8 @@ type frames interface {
 	Value(context.Context, secret.Name) (secret.Value, error)
 	Names(context.Context) ([]secret.Name, error)
 	Again(context.Context, secret.Name, int) error
+	Consent(context.Context, secret.Name, api.Answer, int) (secret.Value, error)
+	Refresh(context.Context, []api.Held) (api.Refreshed, error)
 }
 
 // stream gives client.Stream the name that a session has for Get.
@@ -328,7 +333,10 @@ func TestKernel(t *testing.T) {
 			"unlock":  func() error { _, err := e.Unlock(ctx, nil); return err },
 			"stop":    func() error { _, err := e.Stop(ctx); return err },
 			"get":     func() error { _, err := e.Get(ctx, []secret.Name{"LISTED", "UNLISTED"}, "/"); return err },
-			"value":   func() error { _, err := s.Value(ctx, "UNLISTED"); return err },
+			"rules":   func() error { _, err := e.Rules(ctx); return err },
+			"rule":    func() error { _, err := e.AddRule(ctx, api.Rule{Name: "UNLISTED", Notebook: "/a.ipynb"}); return err },
+			"revoke":  func() error { _, err := e.Revoke(ctx, api.RevokeRequest{Name: "UNLISTED", Deny: true}); return err },
+			"value":   func() error { _, err := s.Value(ctx, "NOT_STORED"); return err },
 		} {
 			wantCode(t, what, try(), api.CodeDenied)
 		}
@@ -397,7 +405,7 @@ func TestEpoch(t *testing.T) {
 		{"deny", func() error { _, err := c.Deny(ctx, path); return err }, true},
 		{"allow", func() error { w.approve(t, w.project); return nil }, true},
 		{"lock", func() error { _, err := c.Lock(ctx); return err }, true},
-		{"unlock", func() error { _, err := c.Unlock(ctx, nil); return err }, false}, // a lease of before ended with the lock
+		{"unlock", func() error { _, err := c.Unlock(ctx, nil); return err }, true}, // kernels that could not ask for what changed do so now
 		{"rm", func() error { _, err := c.Delete(ctx, "LISTED"); return err }, true},
 	} {
 		before, known := s.Epoch()
@@ -517,6 +525,63 @@ func TestWhoIsAKernel(t *testing.T) {
 	if st, err := w.session().Status(ctx); err != nil || st.Kernels != 0 {
 		t.Errorf("status: %+v, %v", st, err)
 	}
+}
+
+// A kernel that runs already is served by a process beside it: it is granted
+// nothing at once, and both are that kernel from then on.
+func TestAttachedKernel(t *testing.T) {
+	w := newWorld(t)
+	ctx := t.Context()
+	w.set(t, "LISTED")
+	w.set(t, "UNLISTED")
+	running := ancestors(t) // this process is the kernel
+	inside := &session{agent: w.agent, line: running}
+	_, err := inside.Value(ctx, "UNLISTED")
+	wantCode(t, "before", err, "")
+
+	info := api.Kernel{Dir: w.project, Argv0: "python", Attached: true, PID: running[0].PID}
+	beside := w.session(30)
+	g, err := beside.RegisterKernel(ctx, info)
+	if err != nil || len(g.Values) > 0 {
+		t.Fatalf("%d values, %v", len(g.Values), err)
+	}
+	below := &session{agent: w.agent, line: append(w.session(1 << 29).line[:1:1], running...)}
+	for who, s := range map[string]*session{"the process beside": beside, "the kernel": inside, "below it": below} {
+		_, err := s.Value(ctx, "LISTED")
+		wantCode(t, who+", LISTED", err, "")
+		_, err = s.Value(ctx, "UNLISTED")
+		wantCode(t, who+", UNLISTED", err, api.CodeDenied)
+	}
+	log, err := os.ReadFile(w.home.Audit())
+	if err != nil || strings.Count(string(log), g.ID) != 7 || !strings.Contains(string(log), `"attached to python in `) {
+		t.Errorf("the audit log lacks who asked: %s, %v", log, err)
+	}
+
+	// Somebody else's kernel is not attached to; the same server may come back.
+	_, err = w.session(40).RegisterKernel(ctx, info)
+	wantCode(t, "a second one", err, api.CodeDenied)
+	again := w.session(30)
+	_, err = again.RegisterKernel(ctx, info)
+	wantCode(t, "the same again", err, "")
+	again.end()
+	_, err = w.session(50).RegisterKernel(ctx, api.Kernel{Dir: w.project, Attached: true, PID: 1 << 29})
+	wantCode(t, "a process that is gone", err, api.CodeBadInput)
+	ordinary := w.session(60)
+	_, err = ordinary.RegisterKernel(ctx, api.Kernel{Dir: w.project, PID: running[0].PID})
+	wantCode(t, "a pid without being attached", err, "")
+	ordinary.end()
+
+	// Another agent, after a crash of the first, knows them.
+	next := newAgent(parts{
+		store: w.store, index: w.index, approvals: w.approvals, audit: w.journal, log: w.log, ghosts: w.kernels.file.path,
+	})
+	defer next.close()
+	for _, k := range next.kernels.live {
+		t.Errorf("a kernel is remembered whose server is gone: %+v", k.info)
+	}
+	beside.end()
+	_, err = (&session{agent: w.agent, line: running}).Value(ctx, "UNLISTED")
+	wantCode(t, "after the end", err, "")
 }
 
 func TestUnapprovedKernelGetsANotice(t *testing.T) {

@@ -25,6 +25,15 @@
 // fork, a user service) is not found, as SECURITY.md says of code that means
 // harm under the user's own account.
 //
+// # Consent
+//
+// Where policy says neither yes nor no, the user may be asked: the hook of a
+// kernel that runs in no other kernel gets api.CodeConsent for a name that is
+// stored, asks, and sends the answer on the stream on which it registered
+// (consent.go). A yes becomes a grant for the kernel, which is known by the
+// process of its hook, or for the notebook; or it counts once. An answer from a
+// client whose process belongs to a kernel, this or another one, is refused.
+//
 // Hooks are remembered in a file, so that after a crash of the agent their
 // kernels are still kernels before the hook has reconnected.
 //
@@ -42,6 +51,11 @@
 // A hook may serve a value again, to its own kernel, for api.Lease after it got
 // it here, while the number in the file "epoch" beside the socket stays what it
 // was: see epoch.go. It says afterwards how often it did, for the audit log.
+//
+// The same number tells kernels that what they hold may have changed. They ask
+// with name and digest (Refresh): a new value goes to who may have it, and what
+// was denied, revoked or removed is named as gone. Both are in the audit log. An
+// edit of nbhush.toml that is not approved yet takes nothing away.
 //
 // # Lock
 //

@@ -69,7 +69,7 @@ func statusOf(code api.Code) int {
 	switch code {
 	case api.CodeLocked:
 		return http.StatusLocked
-	case api.CodeDenied:
+	case api.CodeDenied, api.CodeConsent:
 		return http.StatusForbidden
 	case api.CodeNotFound:
 		return http.StatusNotFound
@@ -77,8 +77,11 @@ func statusOf(code api.Code) int {
 		return http.StatusBadRequest
 	case api.CodeVersion:
 		return http.StatusUpgradeRequired
-	case api.CodeStore:
+	case api.CodeStore, api.CodeProvider:
 		return http.StatusBadGateway
+	}
+	if code == api.CodeWait {
+		return http.StatusServiceUnavailable
 	}
 	return http.StatusInternalServerError
 }

@@ -20,6 +20,7 @@ type ghostFile struct {
 type ghostEntry struct {
 	PID    int        `json:"pid"`
 	Start  uint64     `json:"start"`
+	Also   uint64     `json:"also,omitempty"` // the start of Kernel.PID
 	ID     string     `json:"id"`
 	Kernel api.Kernel `json:"kernel"`
 }
@@ -35,7 +36,7 @@ func (f ghostFile) save(live []*kernel) {
 	}
 	entries := make([]ghostEntry, 0, len(live))
 	for _, k := range live {
-		entries = append(entries, ghostEntry{k.proc.PID, k.proc.Start, k.id, k.info})
+		entries = append(entries, ghostEntry{k.proc.PID, k.proc.Start, k.also.Start, k.id, k.info})
 	}
 	out, err := json.Marshal(entries)
 	if err == nil {
@@ -71,7 +72,10 @@ func (f ghostFile) load() []*kernel {
 			continue
 		}
 		before := kernels{live: ghosts}
-		ghosts = append(ghosts, &kernel{id: e.ID, proc: proc, info: e.Kernel, outer: before.nearest(line), ghost: true})
+		also := socket.Process{PID: e.Kernel.PID, Start: e.Also}
+		ghosts = append(ghosts, &kernel{
+			id: e.ID, proc: proc, also: also, info: e.Kernel, outer: before.nearest(line), ghost: true, notebook: notebookOf(e.Kernel),
+		})
 	}
 	return ghosts
 }

@@ -2,6 +2,8 @@ package agent
 
 import (
 	"crypto/rand"
+	"fmt"
+	"path/filepath"
 	"slices"
 	"sync"
 
@@ -14,9 +16,34 @@ import (
 type kernel struct {
 	id    string
 	proc  socket.Process // the hook
+	also  socket.Process // the kernel itself, where it does not descend from proc and is known; else PID 0
 	info  api.Kernel
 	outer *kernel // the kernel that this one runs inside of, or nil
 	ghost bool    // read from the file of the last agent; its hook has not come back yet
+
+	// notebook is the path of the notebook, which grants may be for: it is known
+	// if the kernel runs in the notebook's own folder.
+	notebook string
+}
+
+// key is what grants for this kernel call it.
+func (k *kernel) key() string { return processKey(k.proc) }
+
+func processKey(p socket.Process) string { return fmt.Sprintf("%d-%d", p.PID, p.Start) }
+
+// notebookOf returns the path of the notebook that a hook named, without
+// symbolic links in its folders. A name is not believed alone: a kernelspec may
+// set it, but where a kernel runs is up to whoever starts it.
+func notebookOf(k api.Kernel) string {
+	if !filepath.IsAbs(k.Notebook) {
+		return ""
+	}
+	of, err1 := filepath.EvalSymlinks(filepath.Dir(k.Notebook))
+	runs, err2 := filepath.EvalSymlinks(k.Dir)
+	if err1 != nil || err2 != nil || of != runs {
+		return ""
+	}
+	return filepath.Join(of, filepath.Base(k.Notebook))
 }
 
 // kernels are the registered ones. It is safe for concurrent use.
@@ -24,6 +51,8 @@ type kernels struct {
 	mu   sync.Mutex
 	live []*kernel // in the order in which they came
 	file ghostFile
+
+	frozen bool
 }
 
 // of returns the kernel that a process with these ancestors belongs to: the
@@ -37,7 +66,7 @@ func (ks *kernels) of(line []socket.Process) *kernel {
 func (ks *kernels) nearest(line []socket.Process) *kernel {
 	for _, p := range line {
 		for _, k := range slices.Backward(ks.live) {
-			if k.proc.Is(p) {
+			if k.is(p) {
 				return k
 			}
 		}
@@ -45,13 +74,32 @@ func (ks *kernels) nearest(line []socket.Process) *kernel {
 	return nil
 }
 
-// add registers the kernel whose hook is line[0].
-func (ks *kernels) add(line []socket.Process, info api.Kernel) *kernel {
+// below reports whether a process belongs to a kernel, or has gone.
+func (ks *kernels) below(pid int) bool {
+	line, err := socket.Ancestors(pid)
+	return err != nil || ks.of(line) != nil
+}
+
+// is reports whether p is the top of what the kernel consists of.
+func (k *kernel) is(p socket.Process) bool {
+	return k.proc.Is(p) || k.also.PID != 0 && k.also.Is(p)
+}
+
+// add registers the kernel whose hook is line[0]. For one that is attached,
+// running has its own process and that one's ancestors, if it is known. It is nil
+// if that process belongs to a kernel already, of another hook.
+func (ks *kernels) add(line, running []socket.Process, info api.Kernel) *kernel {
 	ks.mu.Lock()
 	defer ks.mu.Unlock()
-	k := &kernel{id: "k-" + rand.Text()[:12], proc: line[0], info: info}
+	k := &kernel{id: "k-" + rand.Text()[:12], proc: line[0], info: info, notebook: notebookOf(info)}
 	// The hook itself came back: it takes the place of its ghost.
 	ks.live = slices.DeleteFunc(ks.live, func(g *kernel) bool { return g.ghost && g.proc.Is(k.proc) })
+	if len(running) > 0 {
+		if other := ks.nearest(running); other != nil && !other.proc.Is(k.proc) {
+			return nil
+		}
+		k.also = running[0]
+	}
 	k.outer = ks.nearest(line)
 	ks.live = append(ks.live, k)
 	ks.file.save(ks.live)
@@ -91,4 +139,32 @@ func (ks *kernels) freeze() {
 	ks.mu.Lock()
 	defer ks.mu.Unlock()
 	ks.file.path = ""
+	ks.frozen = true
+}
+
+// has reports whether a kernel with this key is registered or was with the last agent.
+func (ks *kernels) has(key string) bool {
+	ks.mu.Lock()
+	defer ks.mu.Unlock()
+	return slices.ContainsFunc(ks.live, func(k *kernel) bool { return k.key() == key })
+}
+
+// notebook returns the notebook of the kernel with this key, "" where it is not known.
+func (ks *kernels) notebook(key string) string {
+	ks.mu.Lock()
+	defer ks.mu.Unlock()
+	for _, k := range ks.live {
+		if k.key() == key {
+			return k.notebook
+		}
+	}
+	return ""
+}
+
+// over reports whether nothing will ask for this kernel again: it ended, and not this agent.
+func (ks *kernels) over(k *kernel) bool {
+	ks.mu.Lock()
+	frozen := ks.frozen
+	ks.mu.Unlock()
+	return !frozen && !ks.has(k.key())
 }

@@ -98,6 +98,8 @@ func play(args []string) error {
 		return Serve(ctx, Options{Home: h})
 	case "move":
 		return playMove(args[1])
+	case "notify":
+		return playNotify()
 	case "harden":
 		return playHarden()
 	case "requests":
@@ -247,7 +249,7 @@ func newWorld(t testing.TB) *world {
 	w := &world{home: h, store: &faulty{Store: store.NewMemory()}, journal: journal, stopped: make(chan struct{})}
 	w.agent = newAgent(parts{
 		version: "test", store: w.store, index: store.NewIndex(h.Index()),
-		approvals: policy.NewApprovals(h.Allowed()), allowed: h.Allowed(), audit: journal, log: slog.New(slog.NewTextHandler(t.Output(), nil)),
+		approvals: policy.NewApprovals(h.Allowed()), allowed: h.Allowed(), grants: h.Grants(), audit: journal, log: slog.New(slog.NewTextHandler(t.Output(), nil)),
 		ghosts: filepath.Join(h.Run, "kernels.json"), stop: func() { close(w.stopped) }, looks: lookFinder{},
 	})
 	if err := w.epoch.open(filepath.Join(h.Run, api.EpochFile), w.log); err != nil {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"slices"
 	"sync"
 	"time"
 
@@ -99,28 +100,51 @@ func (ps *projects) forget() {
 	ps.known = nil
 }
 
-func (p project) decide(name secret.Name) policy.Decision {
-	r := policy.Request{Name: name, ConfigPath: p.path, ConfigHash: p.hash}
-	return policy.Decide(r, p.config, p.approval)
+// rule is what counts for one kernel: the project that it runs in and what was
+// said of single names. Without a kernel it is the project alone.
+type rule struct {
+	project
+	kernel *kernel
+	grants []policy.Grant
 }
 
-// scope is the rule by which one asker gets values: the projects that must all
-// say yes, or none for the owner.
+func (r rule) request(name secret.Name) policy.Request {
+	q := policy.Request{Name: name, ConfigPath: r.path, ConfigHash: r.hash, Now: time.Now()}
+	if r.kernel != nil {
+		q.Kernel, q.Notebook = r.kernel.key(), r.kernel.notebook
+	}
+	return q
+}
+
+func (r rule) decide(name secret.Name) policy.Decision {
+	return policy.Decide(r.request(name), r.config, r.approval, r.grants...)
+}
+
+// scope is the rule by which one asker gets values: the rules that must all say
+// yes, or none for the owner.
 type scope struct {
-	owner    bool
-	projects []project
+	owner  bool
+	rules  []rule
+	source *project // whose sources count for the owner, or nil
 }
 
 // scope of w: the nbhush.toml of its kernel and, for a kernel that runs inside
 // another, of those too, so that nobody gets more by starting a kernel.
 func (a *agent) scope(w asker) (scope, error) {
 	s := scope{owner: w.kernel == nil}
+	if s.owner {
+		return s, nil
+	}
+	grants, err := a.grants.current()
+	if err != nil {
+		return scope{}, err
+	}
 	for k := w.kernel; k != nil; k = k.outer {
 		p, err := a.projects.of(k.info.Dir)
 		if err != nil {
 			return scope{}, fmt.Errorf("policy for %s: %w", k.info.Dir, err)
 		}
-		s.projects = append(s.projects, p)
+		s.rules = append(s.rules, rule{p, k, grants})
 	}
 	return s, nil
 }
@@ -130,10 +154,31 @@ func (s scope) decide(name secret.Name) policy.Decision {
 		return policy.Decide(policy.Request{Name: name, Owner: true}, nil, nil)
 	}
 	d := policy.Decision{Reason: "no rule"}
-	for _, p := range s.projects {
-		if d = p.decide(name); !d.Allow {
+	for _, r := range s.rules {
+		if d = r.decide(name); !d.Allow {
 			break
 		}
 	}
+	// Who starts a kernel inside of a kernel is that kernel's user, too, and must not say yes to himself.
+	d.Ask = d.Ask && len(s.rules) == 1
 	return d
+}
+
+// keep says whether a kernel that has the value may keep it.
+func (s scope) keep(name secret.Name) bool {
+	for _, r := range s.rules {
+		if !policy.Keep(r.request(name), r.config, r.approval, r.grants...) {
+			return false
+		}
+	}
+	return true
+}
+
+// once returns s with a yes to one request for name.
+func (s scope) once(name secret.Name) scope {
+	rules := slices.Clone(s.rules)
+	for i := range rules {
+		rules[i].grants = append(slices.Clip(rules[i].grants), policy.Grant{Name: name, Once: true})
+	}
+	return scope{rules: rules}
 }

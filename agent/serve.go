@@ -37,6 +37,10 @@ type Options struct {
 	Store   store.Store  // nil: the one that the settings name
 	Log     io.Writer    // nil: the file Home.AgentLog, which is capped
 	Looks   match.Finder // of what looks like a secret, for who searches notebooks; nil: known values only
+
+	// UserHome is the folder in which the user's programs keep their credentials,
+	// which are known for matching in what kernels show; "" if none are to be.
+	UserHome string
 }
 
 const (
@@ -145,15 +149,17 @@ func serveLocked(ctx context.Context, o Options, logger *slog.Logger) error {
 	}
 	a := newAgent(parts{
 		version: o.Version, store: o.Store, past: past, index: store.NewIndex(o.Home.Index()),
-		approvals: policy.NewApprovals(o.Home.Allowed()), allowed: o.Home.Allowed(),
+		approvals: policy.NewApprovals(o.Home.Allowed()), allowed: o.Home.Allowed(), grants: o.Home.Grants(),
 		audit: journal, log: logger,
 		ghosts: filepath.Join(o.Home.Run, "kernels.json"), stop: cancel, looks: o.Looks, alerts: alerts,
+		programs: programs(), userHome: o.UserHome,
 	})
 	a.mover = mover
 	defer a.close()
 	if err := a.epoch.open(filepath.Join(o.Home.Run, api.EpochFile), logger); err != nil {
 		return err
 	}
+	a.grants.sweep(a.kernels, logger)
 	l, err := socket.Listen(o.Home.Socket())
 	if err != nil {
 		return err
@@ -173,6 +179,15 @@ func (a *agent) serve(ctx context.Context, l net.Listener) error {
 	err = errors.Join(err, a.note(audit.Entry{Who: self, Op: audit.OpStop, Verdict: audit.Allowed}))
 	a.heads.save(a)
 	return err
+}
+
+// programs is the folder of this program, in which nbhush-providers is too.
+func programs() string {
+	path, err := os.Executable()
+	if err != nil {
+		return ""
+	}
+	return filepath.Dir(path)
 }
 
 // chosenStore is the store that the settings name. Without a choice it is the

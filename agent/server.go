@@ -41,6 +41,9 @@ var routes = map[string]handler{
 	"POST /v1/allow":            postAllow,
 	"POST /v1/deny":             postDeny,
 	"GET /v1/allowed":           func(s *session, r *http.Request) (any, error) { return s.Allowed(r.Context()) },
+	"POST /v1/rules":            postRule,
+	"GET /v1/rules":             func(s *session, r *http.Request) (any, error) { return s.Rules(r.Context()) },
+	"POST /v1/revoke":           postRevoke,
 	"POST /v1/lock":             func(s *session, r *http.Request) (any, error) { return s.Lock(r.Context()) },
 	"POST /v1/unlock":           postUnlock,
 	"POST /v1/stop":             func(s *session, r *http.Request) (any, error) { return s.Stop(r.Context()) },
@@ -120,6 +123,22 @@ func postDeny(s *session, r *http.Request) (any, error) {
 		return nil, err
 	}
 	return s.Deny(r.Context(), q.Path)
+}
+
+func postRule(s *session, r *http.Request) (any, error) {
+	var q api.Rule
+	if err := readJSON(r, &q); err != nil {
+		return nil, err
+	}
+	return s.AddRule(r.Context(), q)
+}
+
+func postRevoke(s *session, r *http.Request) (any, error) {
+	var q api.RevokeRequest
+	if err := readJSON(r, &q); err != nil {
+		return nil, err
+	}
+	return s.Revoke(r.Context(), q)
 }
 
 func postUnlock(s *session, r *http.Request) (any, error) {

@@ -31,8 +31,9 @@ type session struct {
 	agent *agent
 	line  []socket.Process
 	exe   string
-	was   *kernel // that it belonged to, the last time it asked
-	own   *kernel // that it registered
+	was   *kernel              // that it belonged to, the last time it asked
+	own   *kernel              // that it registered
+	given map[secret.Name]bool // once, to its kernel
 }
 
 // asker says who asks now. A process that belonged to a kernel that has ended
@@ -43,8 +44,12 @@ func (s *session) asker() (asker, error) {
 		return w, fail(api.CodeDenied, "", "the kernel of this process has ended")
 	}
 	s.was = w.kernel
+	w.asks = s.own != nil && s.own == w.kernel && s.own.outer == nil && !s.own.info.Attached && s.own.info.API >= consentVersion
 	return w, nil
 }
+
+// consentVersion is the first version of the protocol whose hooks ask for consent.
+const consentVersion = 3
 
 // owner returns the asker, or an error if that is a kernel, which the audit log notes.
 func (s *session) owner(op audit.Op, name secret.Name) (asker, error) {
@@ -169,7 +174,7 @@ func (s *session) Delete(_ context.Context, name secret.Name) (api.Secret, error
 }
 
 // Get returns the values of all names, or an error and none.
-func (s *session) Get(_ context.Context, names []secret.Name, _ string) (map[secret.Name]secret.Value, error) {
+func (s *session) Get(ctx context.Context, names []secret.Name, dir string) (map[secret.Name]secret.Value, error) {
 	if len(names) > maxNames {
 		return nil, fail(api.CodeBadInput, "", "%d names at once are too many", len(names))
 	}
@@ -186,13 +191,16 @@ func (s *session) Get(_ context.Context, names []secret.Name, _ string) (map[sec
 	if err != nil {
 		return nil, err
 	}
-	return s.agent.resolveAll(w, sc, names)
+	if sc.owner {
+		sc.source = s.agent.sources(dir)
+	}
+	return s.agent.resolveAll(ctx, w, sc, names)
 }
 
 // GetAll returns the values of all names that the nbhush.toml of dir lists. It
 // must be approved also when the owner asks: who runs a command in a folder
 // that somebody else made has not said that it may have his secrets.
-func (s *session) GetAll(_ context.Context, dir string) (map[secret.Name]secret.Value, error) {
+func (s *session) GetAll(ctx context.Context, dir string) (map[secret.Name]secret.Value, error) {
 	if !filepath.IsAbs(dir) {
 		return nil, fail(api.CodeBadInput, "", "a directory must be given by its absolute path")
 	}
@@ -215,8 +223,8 @@ func (s *session) GetAll(_ context.Context, dir string) (map[secret.Name]secret.
 		return nil, fail(api.CodeNotFound, "make one that lists the names under [secrets], then run: nbhush allow",
 			"there is no %s in %s or above", policy.FileName, dir)
 	}
-	sc = scope{projects: append(sc.projects, p)}
-	return s.agent.resolveAll(w, sc, p.config.Names())
+	sc = scope{rules: append(sc.rules, rule{project: p})}
+	return s.agent.resolveAll(ctx, w, sc, p.config.Names())
 }
 
 func (s *session) Allow(_ context.Context, path, hash string) (api.Allowed, error) {
@@ -289,14 +297,15 @@ func allowed(ap policy.Approval) api.Allowed {
 
 // configPath returns path in the form in which policy.Find returns it.
 func configPath(path string) (string, error) {
-	if !filepath.IsAbs(path) || filepath.Base(path) != policy.FileName {
+	name := filepath.Base(path)
+	if !filepath.IsAbs(path) || name != policy.FileName && name != policy.SecretspecName {
 		return "", fail(api.CodeBadInput, "", "an %s must be given by its absolute path", policy.FileName)
 	}
 	dir, err := filepath.EvalSymlinks(filepath.Dir(path))
 	if errors.Is(err, fs.ErrNotExist) { // its approval can still be taken back
 		return filepath.Clean(path), nil
 	}
-	return filepath.Join(dir, policy.FileName), err
+	return filepath.Join(dir, name), err
 }
 
 func badInput(err error) *api.Error {
@@ -312,7 +321,7 @@ func (s *session) Lock(ctx context.Context) (api.Status, error) {
 	if err != nil {
 		return api.Status{}, err
 	}
-	s.agent.values.lock()
+	s.agent.lock()
 	if l, ok := s.agent.store.(interface{ Lock() }); ok {
 		l.Lock()
 	}
@@ -340,7 +349,9 @@ func (s *session) Unlock(ctx context.Context, passphrase []byte) (api.Status, er
 	if err := s.agent.note(entry); err != nil {
 		return api.Status{}, err
 	}
+	s.agent.providers.Unlock()
 	s.agent.values.open()
+	s.agent.epoch.next() // running kernels look again for what changed meanwhile
 	if _, err := s.Find(ctx, nil); err != nil {
 		return api.Status{}, err
 	}
@@ -360,9 +371,19 @@ func (s *session) Stop(ctx context.Context) (api.Status, error) {
 	return st, err
 }
 
-// Find is match.Finder. Kernels may ask: a cell runs git, and git the filter.
+// Find is match.Finder. Kernels may ask: a cell runs git, and git the filter. To
+// a hook the secrets around its kernel's folder are known, too.
 func (s *session) Find(ctx context.Context, text []byte) (match.Result, error) {
-	return s.agent.values.Find(ctx, text)
+	found, err := s.agent.values.Find(ctx, text)
+	if err != nil || s.own == nil {
+		return found, err
+	}
+	found, err = s.agent.around.find(ctx, s.own.info.Dir, text, found)
+	if s.agent.values.isLocked() { // since the first question: the second may have read files
+		s.agent.around.forget()
+		return match.Result{}, errLocked
+	}
+	return found, err
 }
 
 // Search is Find that also finds what looks like a secret.
@@ -370,8 +391,11 @@ func (s *session) Search(ctx context.Context, text []byte) (match.Result, error)
 	return s.agent.search.Find(ctx, text)
 }
 
-// Value returns one value.
+// Value returns one value. It does not wait for a provider: the answers of a
+// stream have an order, and text that waits to be searched is behind this one.
 func (s *session) Value(ctx context.Context, name secret.Name) (secret.Value, error) {
+	ctx, cancel := context.WithTimeout(ctx, streamTime)
+	defer cancel()
 	values, err := s.Get(ctx, []secret.Name{name}, "")
 	return values[name], err
 }
@@ -403,18 +427,21 @@ func (s *session) Names(context.Context) ([]secret.Name, error) {
 		return s.agent.names()
 	}
 	names := []secret.Name{}
-	for _, p := range sc.projects[:1] {
-		if p.config != nil {
-			names = append(names, p.config.Names()...)
+	for _, r := range sc.rules[:1] {
+		names = append(names, r.config.Names()...)
+		for _, g := range r.grants {
+			names = append(names, g.Name)
 		}
 	}
+	slices.Sort(names)
+	names = slices.Compact(names)
 	return slices.DeleteFunc(names, func(name secret.Name) bool { return !sc.decide(name).Allow }), nil
 }
 
 // RegisterKernel makes the peer the hook of a kernel until end. The grant's
 // values are the caller's to clear. What keeps a value from the kernel is in
 // the grant's Notice: the kernel runs all the same.
-func (s *session) RegisterKernel(_ context.Context, info api.Kernel) (api.Grant, error) {
+func (s *session) RegisterKernel(ctx context.Context, info api.Kernel) (api.Grant, error) {
 	switch {
 	case info.API > api.Version:
 		return api.Grant{}, tooNew(info.API)
@@ -428,50 +455,84 @@ func (s *session) RegisterKernel(_ context.Context, info api.Kernel) (api.Grant,
 	if _, err := s.asker(); err != nil {
 		return api.Grant{}, err
 	}
-	s.own = s.agent.kernels.add(s.line, info)
+	running, err := attached(&info)
+	if err != nil {
+		return api.Grant{}, err
+	}
+	if s.own = s.agent.kernels.add(s.line, running, info); s.own == nil {
+		return api.Grant{}, fail(api.CodeDenied, "ask in its cells: nbhush get NAME", "process %d belongs to a kernel that nbhush serves already", info.PID)
+	}
 	w := asker{line: s.line, exe: s.exe, kernel: s.own}
 	s.was = s.own
 	entry := audit.Entry{Who: w.who(), Op: audit.OpKernel, Verdict: audit.Allowed, Reason: info.Argv0 + " in " + info.Dir}
+	if info.Attached {
+		entry.Reason = "attached to " + entry.Reason
+	}
 	if err := s.agent.note(entry); err != nil {
 		return api.Grant{}, err
 	}
-	return s.agent.grant(w), nil
+	if info.Attached { // it gets what it asks for
+		return api.Grant{ID: s.own.id}, nil
+	}
+	return s.agent.grant(ctx, w), nil
+}
+
+// attached returns the process of a kernel that is attached, and its ancestors,
+// where that is known.
+func attached(info *api.Kernel) ([]socket.Process, error) {
+	if !info.Attached || info.PID <= 0 {
+		info.PID = 0
+		return nil, nil
+	}
+	line, err := socket.Ancestors(info.PID)
+	if err != nil {
+		return nil, fail(api.CodeBadInput, "", "the kernel cannot be seen: %v", err)
+	}
+	return line, nil
 }
 
 // end takes the registration back, when the connection is gone.
 func (s *session) end() {
-	if s.own != nil && s.agent.kernels.remove(s.own) {
+	if s.own == nil {
+		return
+	}
+	if s.agent.kernels.remove(s.own) {
 		s.agent.values.forget()
+		s.agent.around.forget()
+	}
+	if s.agent.kernels.over(s.own) {
+		s.agent.grants.forget(s.own, s.agent.log)
 	}
 	s.own = nil
 }
 
 // grant collects what the kernel of w may have now.
-func (a *agent) grant(w asker) api.Grant {
-	g := api.Grant{ID: w.kernel.id}
+func (a *agent) grant(ctx context.Context, w asker) api.Grant {
+	g := api.Grant{ID: w.kernel.id, Notebook: w.kernel.notebook}
 	sc, err := a.scope(w)
 	if err != nil {
 		g.Notice = badInput(err)
 		return g
 	}
-	p := sc.projects[0]
+	p := sc.rules[0]
 	g.Config = p.path
 	if p.config == nil {
 		return g
 	}
 	var missing []secret.Name
-	for _, name := range p.config.Names() {
-		value, err := a.resolve(w, sc, name)
+	ctx, cancel := context.WithTimeout(ctx, grantTime)
+	defer cancel()
+	for _, r := range a.resolveEach(ctx, w, sc, p.config.Names()) {
 		switch {
-		case errors.Is(err, &api.Error{Code: api.CodeNotFound}):
-			missing = append(missing, name)
-		case err != nil:
-			g.Notice = apiError(err)
+		case errors.Is(r.err, &api.Error{Code: api.CodeNotFound}):
+			missing = append(missing, r.name)
+		case r.err != nil:
+			g.Notice = apiError(r.err)
 		default:
 			if g.Values == nil {
 				g.Values = map[string][]byte{}
 			}
-			g.Values[string(name)] = value.Reveal()
+			g.Values[string(r.name)] = r.value.Reveal()
 		}
 	}
 	if g.Notice == nil && len(missing) > 0 {

@@ -224,6 +224,28 @@ func (s *session) frame(ctx context.Context, out []byte, op api.Op, payload []by
 			return appendError(out, err), nil
 		}
 		return api.AppendFrame(out, api.StatusOK, nil), nil
+	case api.OpConsent:
+		var c api.Consent
+		if err := json.Unmarshal(payload, &c); err != nil {
+			return appendError(out, fail(api.CodeBadInput, "", "the consent is not the JSON that it should be")), nil
+		}
+		v, err := s.Consent(ctx, secret.Name(c.Name), c.Answer, c.Client)
+		if err != nil {
+			return appendError(out, err), nil
+		}
+		defer v.Wipe()
+		return api.AppendFrame(out, api.StatusOK, v.Reveal()), nil
+	case api.OpRefresh:
+		var held []api.Held
+		if err := json.Unmarshal(payload, &held); err != nil {
+			return appendError(out, fail(api.CodeBadInput, "", "what is held is not the JSON that it should be")), nil
+		}
+		r, err := s.Refresh(ctx, held)
+		out = appendReply(out, r, err)
+		for _, b := range r.New {
+			clear(b)
+		}
+		return out, nil
 	case api.OpNames:
 		names, err := s.Names(ctx)
 		return appendReply(out, names, err), nil

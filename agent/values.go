@@ -20,6 +20,7 @@ const (
 	reloadEach = time.Minute     // while somebody asks, all values are read again
 	retryEach  = 5 * time.Second // after the store could not be read; a keyring may ask the user each time
 	maxRetired = 1000            // values that were replaced or removed while kernels ran
+	maxServed  = 5000            // values of providers
 )
 
 // values holds what the store holds, and the known-value set made of it, from
@@ -40,6 +41,7 @@ type values struct {
 	held    map[secret.Name]held
 	records map[secret.Name]store.Record // former values: known, never served
 	retired []held                       // no longer in the store, but a kernel may still print them
+	served  map[string]held              // by providers, by the source
 	set     *knownSet
 
 	// Every change of held raises want; the builder makes sets until have has
@@ -73,7 +75,7 @@ type knownSet struct {
 func newValues(s store.Store, names func() ([]secret.Name, error), used func() bool, log *slog.Logger) *values {
 	return &values{
 		store: s, names: names, used: used, log: log, now: time.Now,
-		held: map[secret.Name]held{}, built: make(chan struct{}), changed: func() {},
+		held: map[secret.Name]held{}, served: map[string]held{}, built: make(chan struct{}), changed: func() {},
 	}
 }
 
@@ -107,6 +109,10 @@ func (v *values) lock() {
 		r.Wipe()
 	}
 	v.records = nil
+	for source, h := range v.served {
+		h.value.Wipe()
+		delete(v.served, source)
+	}
 	v.leave(v.set)
 	v.set = nil
 	v.wake()
@@ -236,6 +242,32 @@ func (v *values) get(name secret.Name) (secret.Value, error) {
 		v.keep(name, value.Clone())
 	}
 	return value, nil
+}
+
+// serve makes value, which a provider gave for name, a known one for as long as
+// this process is not locked: what was served may stand in any notebook. It
+// keeps a copy.
+func (v *values) serve(source string, name secret.Name, value secret.Value) error {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.locked {
+		return errLocked
+	}
+	old, ok := v.served[source]
+	if ok && old.value.Equal(value) {
+		return nil
+	}
+	if !ok && len(v.served) >= maxServed {
+		return fail(api.CodeStore, "nbhush agent stop", "%d values of providers are known, and no more can be", maxServed)
+	}
+	if ok {
+		v.changed()
+		v.retire(old)
+	}
+	v.served[source] = held{name, value.Clone(), v.now()}
+	v.want++
+	v.build()
+	return nil
 }
 
 // put notes that the store now holds value, which belongs to v from here on.
@@ -477,6 +509,9 @@ func (v *values) makeSet() {
 		for _, old := range r.Former() {
 			add(held{name: name, value: old.Value})
 		}
+	}
+	for _, h := range v.served {
+		add(h)
 	}
 	v.mu.Unlock()
 	s := &knownSet{Set: match.New(known), users: 1}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"maps"
 	"os"
 	"os/exec"
 	"slices"
@@ -160,10 +161,11 @@ func lookup(env []string, name string) (value string) {
 	return value
 }
 
-// environ returns the environment of the kernel: env, the granted values, and
-// where to ask for more. Its parent is the hook.
-func environ(env []string, grant api.Grant, endpoint, token string) []string {
-	set := map[string]string{"NBHUSH_ENDPOINT": endpoint, "NBHUSH_TOKEN": token}
+// environ returns the environment of the kernel: env, what the hook sets, the
+// granted values and their names. Its parent is the hook.
+func environ(env []string, grant api.Grant, hooks map[string]string) []string {
+	set := maps.Clone(hooks)
+	set["NBHUSH_NAMES"] = strings.Join(slices.Sorted(maps.Keys(grant.Values)), " ")
 	if lookup(env, "JPY_PARENT_PID") != "" {
 		set["JPY_PARENT_PID"] = strconv.Itoa(os.Getpid())
 	}

@@ -158,7 +158,7 @@ func TestPrompts(t *testing.T) {
 			"", "StdinNotImplementedError: getpass was called, but this frontend does not support input requests." + strings.Replace(help, "%s", "OTHER_KEY", 1), "[]",
 		},
 		"no stdin, input": {
-			"", "StdinNotImplementedError: raw_input was called, but this frontend does not support input requests." + strings.Replace(help, "%s", "NAME", 1), "[]",
+			"", "StdinNotImplementedError: raw_input was called, but this frontend does not support input requests.", "[]",
 		},
 		"which prompts": {"all\n", "", "[]"},
 		"nbclient":      {"[nbhush:ASKED]\n", "", ""},

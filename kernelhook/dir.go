@@ -10,9 +10,16 @@ import (
 	"github.com/gofrs/flock"
 )
 
-// dirPattern is the name of a private directory below home's Run. It is short
-// because a socket's path has at most 104 bytes.
-const dirPattern = "k-*"
+// The names of a private directory below home's Run, and below the temporary
+// directory. They are short because a socket's path has at most 104 bytes.
+const (
+	dirPattern  = "k-*"
+	tempPattern = "nbhush-k-*"
+)
+
+// roomy is how much room a private directory needs, in bytes: for a connection
+// file, and the nodes of sockets.
+const roomy = 16 << 10
 
 // young is the age below which a directory without a lock may still be getting one.
 const young = time.Minute
@@ -24,20 +31,42 @@ type privateDir struct {
 	lock *flock.Flock
 }
 
-// makeDir removes what killed hooks left in run, and makes a directory there
-// that only this user can enter.
-func makeDir(run string) (*privateDir, error) {
-	if err := os.MkdirAll(run, 0o700); err != nil {
-		return nil, fmt.Errorf("directory for the kernel's sockets: %w", err)
+// makeDir removes what killed hooks left, and makes a directory that only this
+// user can enter: in run, or in the directory temp where run cannot take one,
+// since it is often a small file system of its own and a kernel must start.
+func makeDir(run, temp string) (*privateDir, error) {
+	sweep(filepath.Join(run, dirPattern))
+	sweep(filepath.Join(temp, tempPattern))
+	err := os.MkdirAll(run, 0o700)
+	if err == nil {
+		var d *privateDir
+		if d, err = makeDirAs(run, dirPattern); err == nil {
+			return d, nil
+		}
 	}
-	sweep(run)
-	path, err := os.MkdirTemp(run, dirPattern) // 0700
+	d, err2 := makeDirAs(temp, tempPattern)
+	if err2 != nil {
+		return nil, fmt.Errorf("directory for the kernel's sockets: %w", errors.Join(err, err2))
+	}
+	return d, nil
+}
+
+func makeDirAs(parent, pattern string) (*privateDir, error) {
+	path, err := os.MkdirTemp(parent, pattern) // 0700
 	if err != nil {
-		return nil, fmt.Errorf("directory for the kernel's sockets: %w", err)
+		return nil, err
 	}
 	d := &privateDir{path, flock.New(filepath.Join(path, "lock"))}
-	if ok, err := d.lock.TryLock(); !ok {
-		return nil, errors.Join(fmt.Errorf("directory for the kernel's sockets: %s cannot be locked", path), err, os.RemoveAll(path))
+	ok, err := d.lock.TryLock()
+	if !ok && err == nil {
+		err = fmt.Errorf("%s cannot be locked", path)
+	}
+	if err == nil {
+		room := filepath.Join(path, "room")
+		err = errors.Join(os.WriteFile(room, make([]byte, roomy), 0o600), os.Remove(room))
+	}
+	if err != nil {
+		return nil, errors.Join(err, d.Close())
 	}
 	return d, nil
 }
@@ -49,12 +78,12 @@ func (d *privateDir) Close() error {
 
 // sweep removes the directories that no living hook has locked. What it cannot
 // remove is tried again by the next hook.
-func sweep(run string) {
-	dirs, _ := filepath.Glob(filepath.Join(run, dirPattern)) // the pattern is good
+func sweep(pattern string) {
+	dirs, _ := filepath.Glob(pattern) // the pattern is good
 	for _, dir := range dirs {
 		info, err := os.Lstat(dir)
-		if err != nil || !info.IsDir() {
-			continue
+		if err != nil || !info.IsDir() || !mine(info) {
+			continue // in a shared folder anybody can make a trap of that name
 		}
 		path := filepath.Join(dir, "lock")
 		if _, err := os.Lstat(path); err != nil && time.Since(info.ModTime()) < young {

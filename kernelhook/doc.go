@@ -21,7 +21,16 @@
 // so that every process of a kernel descends from its hook.
 //
 // What a user types into a password prompt is known to the hook (typed), and to
-// nobody else.
+// nobody else; so is what was the value of a secret when the kernel got it.
+//
+// Where policy leaves it to the user whether the kernel may have a value, the
+// hook asks (consent), and tells the agent the answer:
+//
+//	cell: get(NAME) ──> agent: consent is needed ──> cell: consent(NAME) ──> hook
+//	hook ── input_request ──> the client whose cell runs ── input_reply ──> hook ──> agent ──> value
+//
+// What a Python kernel holds by nbhush's doing follows the agent (python_refresh):
+// before a cell it compares the number in the agent's epoch file with the last one.
 //
 // What cannot be searched because the agent is away is withheld, with a line
 // that says so. Only a kernel that never got a value, and whose agent was never

@@ -1,8 +1,11 @@
 package kernelhook
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
+	"encoding/binary"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -13,7 +16,9 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 
+	"github.com/nbhush/nbhush/agent/ambient"
 	"github.com/nbhush/nbhush/agent/api"
 	"github.com/nbhush/nbhush/kernelhook/inject"
 	"github.com/nbhush/nbhush/kernelhook/proxy"
@@ -30,9 +35,18 @@ type Options struct {
 	Dir            string    // working directory, absolute; this process's if empty
 	Stdout, Stderr io.Writer // for the kernel's own output, without values; this process's if nil
 
+	// Epoch is the path of the agent's file of api.EpochFile, which tells a kernel
+	// between two cells that something may have changed; "" where there is none.
+	Epoch string
+	// Spelled says that values are also looked for whose characters are printed
+	// one by one, with something between them.
+	Spelled bool
+
 	// Connect connects to the agent, starting it if need be. It is called
 	// again when the connection was lost.
 	Connect func(ctx context.Context) (Agent, error)
+
+	patience time.Duration // for the user's answer; consentTime if 0
 }
 
 // Exit is how the kernel ended.
@@ -121,27 +135,34 @@ func (h *hook) run(ctx context.Context, c *connection, signals chan os.Signal) (
 	if err != nil {
 		return Exit{}, err
 	}
-	dir, err := makeDir(h.RunDir)
+	dir, err := makeDir(h.RunDir, os.TempDir())
 	if err != nil {
 		return Exit{}, err
 	}
 	defer func() { err = errors.Join(err, dir.Close()) }()
 	h.link = newLink(h.Connect, h.kernel())
 	defer func() { _ = h.link.Close() }()
+	h.link.typed.environment(ambient.Environment(h.Env))
 	grant, notice := h.register(ctx)
 
 	token := rand.Text()
 	endpoint := "ipc://" + filepath.Join(dir.path, "get")
-	server, err := inject.Listen(endpoint, token, h.link)
+	consent := newConsent(h.link, h.link.kernel, cmp.Or(h.patience, consentTime))
+	server, err := inject.Listen(endpoint, token, consent)
 	if err != nil {
 		return Exit{}, err
 	}
 	defer func() { _ = server.Close() }()
 
+	set := map[string]string{"NBHUSH_ENDPOINT": endpoint, "NBHUSH_TOKEN": token, "NBHUSH_EPOCH": ""}
+	if epoch, ok := h.link.startEpoch(); ok && h.Epoch != "" {
+		// What has changed since the grant is what the kernel asks for before its first cell.
+		set["NBHUSH_EPOCH"] = hex.EncodeToString(binary.LittleEndian.AppendUint64(nil, epoch)) + ":" + h.Epoch
+	}
 	defer wipe(grant)
 	b := behind{
-		hook: h, clients: c, dir: dir.path, signer: signer, notice: notice, grant: grant,
-		env: func() []string { return environ(h.Env, grant, endpoint, token) },
+		hook: h, consent: consent, clients: c, dir: dir.path, signer: signer, notice: notice, grant: grant,
+		env: func() []string { return environ(h.Env, grant, set) },
 	}
 	ways := transports(h.Argv, c.curve != nil)
 	for i, transport := range ways {
@@ -157,6 +178,7 @@ func (h *hook) run(ctx context.Context, c *connection, signals chan os.Signal) (
 // behind is the kernel's side of a hook.
 type behind struct {
 	*hook
+	consent *consent
 	clients *connection
 	dir     string
 	signer  *wire.Signer
@@ -179,7 +201,7 @@ func (b *behind) run(ctx context.Context, transport string, last bool, signals c
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	redactor := &redact.Redactor{Finder: b.link, Signer: b.signer}
+	redactor := &redact.Redactor{Finder: b.link, Signer: b.signer, Spelled: b.Spelled}
 	k, err := b.start(ctx, redirect(b.Argv, b.ConnectionFile, file), b.env(), redactor)
 	if err != nil {
 		return Exit{}, false, fmt.Errorf("start the kernel: %w", err)
@@ -209,6 +231,7 @@ func (b *behind) run(ctx context.Context, transport string, last bool, signals c
 			}
 		},
 	}
+	b.consent.through(p)
 	carried := make(chan error, 1)
 	go func() { carried <- p.Run(ctx, b.clients.endpoints(), kernel.endpoints()) }()
 	exit, err := k.finish(carried, cancel)

@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"reflect"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -23,6 +24,7 @@ type rig struct {
 	t          *testing.T
 	run, agent string
 	python     string
+	prefix     []string // of the command of scripts
 	values     map[string]testValue
 	log        bytes.Buffer // stdout of the hooks and stderr of everything
 }
@@ -85,9 +87,10 @@ func (r *rig) script(name string, args ...string) []map[string]any {
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	limit, done := context.WithTimeout(r.t.Context(), 3*time.Minute)
+	limit, done := context.WithTimeout(r.t.Context(), 3*time.Minute+*realTime)
 	defer done()
-	cmd := exec.CommandContext(limit, r.python, append([]string{filepath.Join("testdata", name)}, args...)...)
+	argv := append(slices.Clone(r.prefix), append([]string{r.python, filepath.Join("testdata", name)}, args...)...)
+	cmd := exec.CommandContext(limit, argv[0], argv[1:]...)
 	cmd.Env = append(os.Environ(), "NBHUSH_TEST_HOOK="+string(hook), "NBHUSH_TEST_AGENT="+r.agent,
 		"PYTHONDONTWRITEBYTECODE=1", "IPYTHONDIR="+filepath.Join(filepath.Dir(r.run), "ipython"),
 		"JUPYTER_RUNTIME_DIR="+filepath.Join(filepath.Dir(r.run), "jupyter"))

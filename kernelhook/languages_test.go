@@ -28,10 +28,13 @@ type otherKernel struct {
 func TestOtherKernels(t *testing.T) {
 	r := newRig(t)
 	bin := filepath.Dir(r.python)
+	jjava := func(jar string) string { return filepath.Join(bin, "..", "share", "jupyter", "kernels", "java", jar) }
 	for _, k := range []otherKernel{
 		{"bash", []string{r.python, "-m", "bash_kernel", "-f", "{connection_file}"}, `printf 'X=%s.\n' {}`, `y={}; echo ${#y}`},
 		{"R", []string{"R", "--slave", "-e", "IRkernel::main()", "--args", "{connection_file}"}, `cat("X=", {}, ".\n", sep = "")`, `cat(nchar({}), "\n")`},
 		{"typescript", []string{filepath.Join(bin, "deno"), "jupyter", "--kernel", "--conn", "{connection_file}"}, `console.log("X=" + {} + ".")`, "console.log({}.length)"},
+		{"python", []string{r.python, "-m", "xpython_launcher", "-f", "{connection_file}"}, `print("X=" + {} + ".")`, `print(len({}))`},
+		{"Java", []string{"java", "-jar", jjava("jjava-launcher.jar"), jjava("jjava.jar"), "{connection_file}"}, `System.out.println("X=" + {} + ".");`, `System.out.println({}.length());`},
 		{"octave", []string{r.python, "-m", "octave_kernel", "-f", "{connection_file}"}, `printf("X=%s.\n", {})`, `printf("%d\n", length({}))`},
 	} {
 		t.Run(k.lang, func(t *testing.T) {
@@ -91,6 +94,9 @@ func (k otherKernel) job(t *testing.T) string {
 		t.Fatal(err)
 	}
 	ask := strings.ReplaceAll(l.Ask("ASKED"), "nbhush", program)
+	if l.Name == "python" { // there it is a module
+		ask = strings.Replace(l.Ask("ASKED"), "nbhush", `__import__("nbhush")`, 1)
+	}
 	cell := func(code, x string) string { return strings.Replace(code, "{}", x, 1) }
 	job, err := json.Marshal(map[string]any{
 		"argv": k.argv,

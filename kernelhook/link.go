@@ -19,6 +19,11 @@ type Agent interface {
 	RegisterKernel(ctx context.Context, k api.Kernel) (api.Grant, error)
 	Get(ctx context.Context, name string) (secret.Value, error)
 	Names(ctx context.Context) ([]string, error)
+	// Consent says what the user answered, and in which process as far as that
+	// is known, and returns the value if it was a yes.
+	Consent(ctx context.Context, name string, answer api.Answer, client int) (secret.Value, error)
+	// Refresh says what has to change of the values that the kernel holds.
+	Refresh(ctx context.Context, held []api.Held) (api.Refreshed, error)
 	// Epoch returns a number that changes when anything changes that a value
 	// depends on, and false where that cannot be known. It asks nobody.
 	Epoch() (uint64, bool)
@@ -49,6 +54,9 @@ type link struct {
 	err      error         // why there is no agent
 	changed  chan struct{} // closed when agent or err changes
 	mending  bool
+	notebook string // under which the agent knows it; "" if grants for it do not count
+	granted  uint64 // the epoch before the grant, if hasEpoch
+	hasEpoch bool
 	promised bool // a value was served, or text was searched: nothing goes out unsearched any more
 	closed   bool
 	ask      chan struct{} // tells the mending not to wait any longer
@@ -77,7 +85,10 @@ func (l *link) start(ctx context.Context) (api.Grant, error) {
 func (l *link) dial(ctx context.Context) (api.Grant, error) {
 	a, err := l.connect(ctx)
 	var grant api.Grant
+	var epoch uint64
+	var known bool
 	if err == nil {
+		epoch, known = a.Epoch()
 		if grant, err = a.RegisterKernel(ctx, l.kernel); err != nil {
 			_ = a.Close()
 		}
@@ -93,6 +104,10 @@ func (l *link) dial(ctx context.Context) (api.Grant, error) {
 		return grant, context.Canceled
 	}
 	l.agent, l.err = a, err
+	if err == nil {
+		l.notebook = grant.Notebook
+		l.granted, l.hasEpoch = epoch, known
+	}
 	if len(grant.Values) > 0 {
 		l.promised = true
 	}
@@ -190,8 +205,9 @@ func (l *link) Find(ctx context.Context, text []byte) (match.Result, error) {
 	return l.typed.find(ctx, text, res)
 }
 
-// Know makes a value that the user typed known for this kernel.
-func (l *link) Know(value secret.Value) { l.typed.add(value) }
+// Know makes a value known for this kernel: one that the user typed, or what was
+// the value of name.
+func (l *link) Know(name string, value secret.Value) { l.typed.add(name, value) }
 
 // findStored asks the agent. If that cannot be, it returns an error, or, as long
 // as nothing is promised, that nothing was found.
@@ -256,11 +272,40 @@ func (l *link) Get(ctx context.Context, name string) (secret.Value, error) {
 		return err
 	})
 	if err == nil {
-		l.mu.Lock()
-		l.promised = true
-		l.mu.Unlock()
+		l.promise()
 	}
 	return v, err
+}
+
+// promise notes that the kernel has a value: nothing goes out unsearched any more.
+func (l *link) promise() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.promised = true
+}
+
+// startEpoch returns what the epoch was before the agent's grant, if that is known.
+func (l *link) startEpoch() (uint64, bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.granted, l.hasEpoch
+}
+
+// grantsNotebook reports whether the agent knows the notebook, so that something can be
+// granted to it.
+func (l *link) grantsNotebook() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.notebook != ""
+}
+
+// Refresh says which of the values that the kernel holds have to change.
+func (l *link) Refresh(ctx context.Context, held []api.Held) (r api.Refreshed, err error) {
+	err = l.question(ctx, func(ctx context.Context, a Agent) (err error) {
+		r, err = a.Refresh(ctx, held)
+		return err
+	})
+	return r, err
 }
 
 // epoch returns the epoch of the agent, if that can be known.

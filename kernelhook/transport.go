@@ -14,7 +14,7 @@ import (
 // tcpOnly are programs of kernels that know no ipc, or bind another path than
 // jupyter_client means: they would never be heard of.
 var tcpOnly = []string{
-	"deno", "tslab", "java", "almond", "coursier", "cs", "scala", "evcxr_jupyter", "gonb", "gophernotes",
+	"deno", "tslab", "java", "almond", "coursier", "cs", "scala", "evcxr_jupyter", "gonb", "gophernotes", "xpython",
 }
 
 // transports returns how the hook talks to a kernel: what to try, in order. Over
@@ -29,7 +29,7 @@ func transports(argv []string, curve bool) []string {
 	program := strings.ToLower(filepath.Base(argv[0]))
 	program = strings.TrimSuffix(program, ".exe")
 	switch {
-	case slices.Contains(tcpOnly, program):
+	case slices.Contains(tcpOnly, program), slices.Contains(argv, "xpython_launcher"):
 		return []string{"tcp", "tcp"}
 	case strings.HasPrefix(program, "python") || program == "r" || program == "julia":
 		return []string{"ipc"} // whatever ends these, it is not that

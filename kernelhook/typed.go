@@ -14,38 +14,54 @@ import (
 const typedName = "password-prompt"
 
 // maxTyped is the number of typed values that are known; the oldest goes.
-const maxTyped = 64
+const maxTyped = 256
 
-// typed are the values that the user typed into password prompts of the kernel.
-// They are in no store and known to this kernel alone: another one that could
+// typed are the values that the user typed into password prompts of the kernel,
+// those that were the value of a secret when the kernel got it, and secrets that
+// its own environment has without nbhush. They are in no store and known to this kernel alone: another one that could
 // say what is a secret could also ask what the notebooks of others hold. The
 // zero value holds none. It is safe for concurrent use.
 type typed struct {
 	mu     sync.RWMutex
-	values []secret.Value
-	set    *match.Set // of values; nil if there are none
+	values []match.Known
+	env    []match.Known // secrets of the kernel's own environment
+	set    *match.Set    // of all; nil if there are none
 }
 
-// add makes a copy of value known, until close.
-func (t *typed) add(value secret.Value) {
+// add makes a copy of value known under name, "" if it has none, until close.
+func (t *typed) add(name string, value secret.Value) {
+	if name == "" {
+		name = typedName
+	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if slices.ContainsFunc(t.values, value.Equal) || match.Weakness(value) != "" {
+	if slices.ContainsFunc(t.values, func(k match.Known) bool { return k.Value.Equal(value) }) || match.Weakness(value) != "" {
 		return
 	}
 	if len(t.values) == maxTyped {
-		t.values[0].Wipe()
+		t.values[0].Value.Wipe()
 		t.values = slices.Delete(t.values, 0, 1)
 	}
-	t.values = append(t.values, value.Clone())
-	known := make([]match.Known, len(t.values))
-	for i, v := range t.values {
-		known[i] = match.Known{Name: typedName, Value: v}
+	t.values = append(t.values, match.Known{Name: secret.Name(name), Value: value.Clone()})
+	t.build()
+}
+
+// environment makes the secrets of the kernel's own environment known, until
+// close. They are t's from here on.
+func (t *typed) environment(known []match.Known) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.env = known; len(known) > 0 {
+		t.build()
 	}
+}
+
+// build makes the set; mu is held.
+func (t *typed) build() {
 	if t.set != nil {
 		t.set.Wipe()
 	}
-	t.set = match.New(known)
+	t.set = match.New(slices.Concat(t.env, t.values))
 }
 
 // find adds what was typed to what was found in text.
@@ -66,13 +82,16 @@ func (t *typed) find(ctx context.Context, text []byte, found match.Result) (matc
 func (t *typed) close() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	for _, v := range t.values {
-		v.Wipe()
+	for _, k := range t.values {
+		k.Value.Wipe()
+	}
+	for _, k := range t.env {
+		k.Value.Wipe()
 	}
 	if t.set != nil {
 		t.set.Wipe()
 	}
-	t.values, t.set = nil, nil
+	t.values, t.env, t.set = nil, nil, nil
 }
 
 // merge returns what two finders found in one text of length bytes as one

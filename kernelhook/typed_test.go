@@ -22,16 +22,16 @@ func TestTyped(t *testing.T) {
 		t.Errorf("before anything was typed: %v, %v", got, err)
 	}
 	v := secret.New([]byte(value))
-	known.add(v)
+	known.add("", v)
 	v.Wipe() // the caller's
-	known.add(secret.New([]byte("short")))
+	known.add("", secret.New([]byte("short")))
 	got, err = known.find(t.Context(), text, found)
 	want := append(found.Spans, match.Span{Start: 6, End: 6 + len(value), Name: typedName})
 	if err != nil || !cmp.Equal(got.Spans, want) {
 		t.Errorf("got %v, %v, want %v", got, err, want)
 	}
 	for range 2 * maxTyped {
-		known.add(secret.New([]byte(rand.Text())))
+		known.add("", secret.New([]byte(rand.Text())))
 	}
 	if got, _ := known.find(t.Context(), text, found); len(known.values) != maxTyped || len(got.Spans) != 1 {
 		t.Errorf("%d values are kept, %v", len(known.values), got)

@@ -122,8 +122,8 @@ func TestRedirect(t *testing.T) {
 
 func TestEnviron(t *testing.T) {
 	grant := api.Grant{Values: map[string][]byte{"A": []byte("from the agent"), "ZERO": []byte("a\x00b")}}
-	got := environ([]string{"A=old", "B=2", "NBHUSH_TOKEN=outer", "JPY_PARENT_PID=1"}, grant, "ipc://e", "t")
-	for name, want := range map[string]string{"A": "from the agent", "B": "2", "NBHUSH_TOKEN": "t", "NBHUSH_ENDPOINT": "ipc://e", "ZERO": ""} {
+	got := environ([]string{"A=old", "B=2", "NBHUSH_TOKEN=outer", "JPY_PARENT_PID=1"}, grant, map[string]string{"NBHUSH_ENDPOINT": "ipc://e", "NBHUSH_TOKEN": "t"})
+	for name, want := range map[string]string{"A": "from the agent", "B": "2", "NBHUSH_TOKEN": "t", "NBHUSH_ENDPOINT": "ipc://e", "ZERO": "", "NBHUSH_NAMES": "A ZERO"} {
 		if v := lookup(got, name); v != want {
 			t.Errorf("%s is %q", name, v)
 		}
@@ -142,11 +142,11 @@ func TestEnviron(t *testing.T) {
 // not ours is not touched.
 func TestSweep(t *testing.T) {
 	run := t.TempDir()
-	alive, err := makeDir(run)
+	alive, err := makeDir(run, t.TempDir())
 	if err != nil {
 		t.Fatal(err)
 	}
-	dead, err := makeDir(run)
+	dead, err := makeDir(run, t.TempDir())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -160,7 +160,7 @@ func TestSweep(t *testing.T) {
 		os.Chtimes(old, time.Time{}, time.Now().Add(-time.Hour))); err != nil {
 		t.Fatal(err)
 	}
-	next, err := makeDir(run)
+	next, err := makeDir(run, t.TempDir())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -171,6 +171,38 @@ func TestSweep(t *testing.T) {
 	}
 	if err := errors.Join(alive.Close(), next.Close()); err != nil {
 		t.Error(err)
+	}
+}
+
+// Where the runtime directory cannot take a kernel's directory, the temporary one does.
+func TestNoRuntimeDirectory(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	temp := t.TempDir()
+	d, err := makeDir(filepath.Join(file, "run"), temp)
+	if err != nil || filepath.Dir(d.path) != temp {
+		t.Fatalf("%v, %v", d, err)
+	}
+	if info, err := os.Stat(d.path); err != nil || info.Mode().Perm() != 0o700 {
+		t.Errorf("%v, %v", info, err)
+	}
+	if err := d.lock.Unlock(); err != nil { // as the end of a process does
+		t.Fatal(err)
+	}
+	next, err := makeDir(t.TempDir(), temp)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(d.path); err == nil {
+		t.Error("what a killed hook left is still there")
+	}
+	if err := next.Close(); err != nil {
+		t.Error(err)
+	}
+	if _, err := makeDir(filepath.Join(file, "run"), file); err == nil {
+		t.Error("no directory, and no error")
 	}
 }
 
@@ -212,6 +244,14 @@ func (f *fakeAgent) Get(context.Context, string) (secret.Value, error) {
 }
 func (f *fakeAgent) Names(context.Context) ([]string, error) { return nil, f.fails() }
 func (f *fakeAgent) Close() error                            { return nil }
+
+func (f *fakeAgent) Consent(context.Context, string, api.Answer, int) (secret.Value, error) {
+	return secret.Value{}, f.fails()
+}
+
+func (f *fakeAgent) Refresh(context.Context, []api.Held) (api.Refreshed, error) {
+	return api.Refreshed{}, f.fails()
+}
 
 func (f *fakeAgent) Epoch() (uint64, bool) {
 	f.mu.Lock()

@@ -23,6 +23,9 @@
 //	POST   /v1/allow               AllowRequest -> Allowed
 //	POST   /v1/deny                AllowRequest -> Allowed   (takes an approval back)
 //	GET    /v1/allowed             -> []Allowed
+//	POST   /v1/rules               Rule -> Rule              (allows or denies one name)
+//	GET    /v1/rules               -> []Rule
+//	POST   /v1/revoke              RevokeRequest -> []Rule   (what was taken back)
 //	POST   /v1/lock                -> Status
 //	POST   /v1/unlock              UnlockRequest -> Status
 //	POST   /v1/stop                -> Status
@@ -34,7 +37,7 @@ import "time"
 
 // Version is the version of this protocol. An agent serves every version up
 // to its own; a client that is newer than its agent says so and asks for a restart.
-const Version = 2
+const Version = 3
 
 // Limits of what either side reads from the other, in bytes.
 const (
@@ -51,11 +54,14 @@ const (
 	CodeAway     Code = "away"
 	CodeLocked   Code = "locked"
 	CodeDenied   Code = "denied"
+	CodeConsent  Code = "consent" // the user may be asked; only a hook of version 3 and later meets it
 	CodeNotFound Code = "not-found"
 	CodeBadInput Code = "bad-input"
 	CodeStore    Code = "store"   // keyring or vault failed
 	CodeVersion  Code = "version" // the two sides speak different versions
 	CodeInternal Code = "internal"
+	CodeProvider Code = "provider" // where the value comes from did not give it
+	CodeWait     Code = "wait"     // a provider is being asked; on a stream: ask again with POST /v1/get
 )
 
 // Error is what went wrong, to what, and what mends it. It never holds a value.
@@ -63,6 +69,7 @@ type Error struct {
 	Code    Code   `json:"code"`
 	Message string `json:"message"`
 	Mend    string `json:"hint,omitempty"`
+	Name    string `json:"name,omitempty"` // of the secret, where the code is CodeConsent
 }
 
 func (e *Error) Error() string { return e.Message }
@@ -136,6 +143,26 @@ type Allowed struct {
 	Hash  string    `json:"hash"`
 	Since time.Time `json:"since"`
 	Names []string  `json:"names"`
+}
+
+// Rule is what the user said of one name beside any nbhush.toml. A grant is for a
+// notebook, by its absolute path, or for one kernel, which only an answer in
+// that kernel can make; a denial without a notebook is for all kernels.
+type Rule struct {
+	Name     string    `json:"name"`
+	Deny     bool      `json:"deny,omitempty"`
+	Notebook string    `json:"notebook,omitempty"`
+	Kernel   int       `json:"kernel,omitempty"` // PID of its hook
+	Since    time.Time `json:"since,omitzero"`
+	Until    time.Time `json:"until,omitzero"` // zero: for ever
+}
+
+// RevokeRequest takes back what was granted of a name, or denied if Deny is set:
+// for one notebook and its kernels, or everywhere if Notebook is empty.
+type RevokeRequest struct {
+	Name     string `json:"name"`
+	Deny     bool   `json:"deny,omitempty"`
+	Notebook string `json:"notebook,omitempty"`
 }
 
 // UnlockRequest carries the vault's passphrase, empty where none is needed.

@@ -31,6 +31,12 @@ const (
 	OpAgain Op = 'A'
 	// OpNames: no payload; the reply's payload is a JSON list of the names that the asking kernel may have.
 	OpNames Op = 'N'
+	// OpConsent: the payload is a Consent in JSON, the reply's the value's bytes if the answer was a
+	// yes. Only the hook of a kernel that runs in no other kernel may send it.
+	OpConsent Op = 'C'
+	// OpRefresh: the payload is a JSON list of Held, the reply's a Refreshed in JSON. Only a hook may
+	// send it. Nothing that needs consent is asked for.
+	OpRefresh Op = 'R'
 )
 
 // Status of a reply frame.
@@ -45,6 +51,41 @@ const (
 type Again struct {
 	Name  string `json:"name"`
 	Times int    `json:"times"`
+}
+
+// Consent is what the user answered when the hook asked whether its kernel may
+// have the value of a name.
+type Consent struct {
+	Name   string `json:"name"`
+	Answer Answer `json:"answer"`
+	Client int    `json:"client,omitempty"` // process of the client that answered, 0 where that is not known
+}
+
+// Answer is an answer to the question for consent.
+type Answer string
+
+// The answers. Whatever is none of the first three is a no.
+const (
+	AnswerOnce     Answer = "once"     // for the request that led to the question
+	AnswerKernel   Answer = "kernel"   // until this kernel ends
+	AnswerNotebook Answer = "notebook" // always, for this notebook
+	AnswerNo       Answer = "no"
+	AnswerLate     Answer = "late"   // nobody answered in time, or the cell ended first
+	AnswerNobody   Answer = "nobody" // there was nobody to ask
+)
+
+// Held is a value that a kernel has: by nbhush's doing it stands in its
+// environment or in a variable.
+type Held struct {
+	Name string `json:"name"`
+	Sum  []byte `json:"sum"` // SHA-256 of the value
+}
+
+// Refreshed says what has to change in a kernel that holds values: what is in
+// neither list stays as it is.
+type Refreshed struct {
+	New  map[string][]byte `json:"new,omitempty"`
+	Gone []string          `json:"gone,omitempty"` // may not be kept
 }
 
 // Lease is the time for which a hook may serve a value again that it got for its
@@ -63,6 +104,11 @@ type Kernel struct {
 	Dir      string `json:"dir"`                // working directory of the kernel, absolute
 	Notebook string `json:"notebook,omitempty"` // JPY_SESSION_NAME, if it is a path; not to be believed for policy
 	Argv0    string `json:"argv0"`              // the real kernel's program, for the audit
+
+	// Attached says that the kernel runs already, below somebody else than the peer, which asks on
+	// its behalf. PID is its process, 0 if that is not known: with what descends from it, it is that kernel.
+	Attached bool `json:"attached,omitempty"`
+	PID      int  `json:"pid,omitempty"`
 }
 
 // Grant is the agent's answer: what this kernel may have now.
@@ -71,4 +117,6 @@ type Grant struct {
 	Config string            `json:"config,omitempty"` // path of the nbhush.toml that counted, if any
 	Values map[string][]byte `json:"values,omitempty"` // for the kernel's environment
 	Notice *Error            `json:"notice,omitempty"` // why there are no values although nbhush.toml asks for some
+	// Notebook is the path under which the agent knows the notebook, "" where grants for a notebook do not count.
+	Notebook string `json:"notebook,omitempty"`
 }

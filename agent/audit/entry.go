@@ -30,11 +30,19 @@ const (
 	OpStart  Op = "start"
 	OpStop   Op = "stop"
 	OpKernel Op = "kernel"
-	OpSync   Op = "sync"  // with an encrypted file, also to and from a backup
-	OpFound  Op = "found" // a secret, where none should be: in a commit
+	// OpConsent: the user was asked, or could not be.
+	OpConsent Op = "consent"
+	// OpRevoke: a grant was taken back, or a value was taken from a running kernel.
+	OpRevoke Op = "revoke"
+	// OpRotate: a running kernel got the new value of what it held.
+	OpRotate Op = "rotate"
+	// OpSync: with an encrypted file, also to and from a backup.
+	OpSync Op = "sync"
+	// OpFound: a secret was found where none should be, such as in a commit.
+	OpFound Op = "found"
 )
 
-var ops = []Op{OpGet, OpSet, OpRemove, OpAllow, OpDeny, OpLock, OpUnlock, OpStart, OpStop, OpKernel, OpSync, OpFound}
+var ops = []Op{OpGet, OpSet, OpRemove, OpAllow, OpDeny, OpLock, OpUnlock, OpStart, OpStop, OpKernel, OpConsent, OpRevoke, OpRotate, OpSync, OpFound}
 
 // Verdict is what came of it.
 type Verdict string

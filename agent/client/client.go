@@ -122,6 +122,21 @@ func (c *Client) Allowed(ctx context.Context) (list []api.Allowed, err error) {
 	return list, c.do(ctx, "GET", "/v1/allowed", nil, &list)
 }
 
+// AddRule allows or denies one name.
+func (c *Client) AddRule(ctx context.Context, q api.Rule) (made api.Rule, err error) {
+	return made, c.do(ctx, "POST", "/v1/rules", q, &made)
+}
+
+// Rules returns what was granted and denied by name.
+func (c *Client) Rules(ctx context.Context) (list []api.Rule, err error) {
+	return list, c.do(ctx, "GET", "/v1/rules", nil, &list)
+}
+
+// Revoke takes grants back, or denials, and returns them.
+func (c *Client) Revoke(ctx context.Context, q api.RevokeRequest) (was []api.Rule, err error) {
+	return was, c.do(ctx, "POST", "/v1/revoke", q, &was)
+}
+
 // Lock makes the agent that runs forget every value.
 func (c *Client) Lock(ctx context.Context) (st api.Status, err error) {
 	return st, c.ask(ctx, "POST", "/v1/lock", nil, &st)

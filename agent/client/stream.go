@@ -159,6 +159,10 @@ func (s *Stream) RegisterKernel(ctx context.Context, k api.Kernel) (api.Grant, e
 // Get returns one value, which the caller wipes.
 func (s *Stream) Get(ctx context.Context, name secret.Name) (secret.Value, error) {
 	b, err := s.exchange(ctx, api.OpGet, []byte(name))
+	if errors.Is(err, &api.Error{Code: api.CodeWait}) { // on a connection of its own, so that nothing waits behind it
+		values, err := s.client.Get(ctx, []secret.Name{name}, string(filepath.Separator))
+		return values[name], err
+	}
 	if err != nil {
 		return secret.Value{}, err
 	}
@@ -176,6 +180,40 @@ func (s *Stream) Names(ctx context.Context) ([]secret.Name, error) {
 		return nil, &api.Error{Code: api.CodeVersion, Message: "the agent's answer is not understood", Mend: hintRestart}
 	}
 	return names, nil
+}
+
+// Consent tells the agent what the user answered, and returns the value if that
+// was a yes; the caller wipes it.
+//
+// client is the process that answered, 0 if that is not known.
+func (s *Stream) Consent(ctx context.Context, name secret.Name, answer api.Answer, client int) (secret.Value, error) {
+	out, err := json.Marshal(api.Consent{Name: string(name), Answer: answer, Client: client})
+	if err != nil {
+		return secret.Value{}, err
+	}
+	b, err := s.exchange(ctx, api.OpConsent, out)
+	if err != nil {
+		return secret.Value{}, err
+	}
+	return secret.New(b), nil
+}
+
+// Refresh returns what has to change in the kernel of this hook, which holds
+// these values. The bytes are the caller's to clear.
+func (s *Stream) Refresh(ctx context.Context, held []api.Held) (r api.Refreshed, err error) {
+	out, err := json.Marshal(held)
+	if err != nil {
+		return r, err
+	}
+	b, err := s.exchange(ctx, api.OpRefresh, out)
+	if err != nil {
+		return r, err
+	}
+	defer clear(b)
+	if err := json.Unmarshal(b, &r); err != nil {
+		return r, &api.Error{Code: api.CodeVersion, Message: "the agent's answer is not understood", Mend: hintRestart}
+	}
+	return r, nil
 }
 
 // Again tells the agent, for its audit log, that this hook served a value again.

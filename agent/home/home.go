@@ -109,6 +109,9 @@ func (h Home) Index() string { return filepath.Join(h.Data, "index.json") }
 // Allowed is the path of the list of approved nbhush.toml files.
 func (h Home) Allowed() string { return filepath.Join(h.Data, "allowed.json") }
 
+// Grants is the path of the list of what was granted and denied by name.
+func (h Home) Grants() string { return filepath.Join(h.Data, "grants.json") }
+
 // LooksKey is the path of the key under which findings get their digits.
 func (h Home) LooksKey() string { return filepath.Join(h.Data, "looks.key") }
 

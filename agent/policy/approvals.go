@@ -1,27 +1,16 @@
 package policy
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
-	"github.com/gofrs/flock"
-
-	"github.com/nbhush/nbhush/agent/savefile"
 	"github.com/nbhush/nbhush/agent/secret"
 )
-
-// lockWait is how long a writer waits for another process, which needs
-// milliseconds; longer means that it is stopped or hangs.
-const lockWait = 10 * time.Second
 
 // ErrNotApproved says that there is no approval to take back.
 var ErrNotApproved = errors.New("not approved")
@@ -37,13 +26,12 @@ type Approval struct {
 // Approvals is the list of approved nbhush.toml files, a file of JSON. Several
 // goroutines and processes may write it: each reads, changes and replaces the
 // whole file under a lock. Readers need none.
-type Approvals struct {
-	path string
-	mu   sync.Mutex
-}
+type Approvals struct{ file listFile }
 
 // NewApprovals returns the list in the file at path, which need not exist yet.
-func NewApprovals(path string) *Approvals { return &Approvals{path: path} }
+func NewApprovals(path string) *Approvals {
+	return &Approvals{listFile{path: path, what: "list of approvals"}}
+}
 
 // Allow approves the content with this Hash of the nbhush.toml at path, in the
 // place of an earlier content.
@@ -105,33 +93,27 @@ type approvalsFile struct {
 
 const approvalsVersion = 1
 
-// damagedError says that the list cannot be read; nothing is approved then.
+// damagedError says that a list cannot be read; nothing is allowed then.
 type damagedError struct {
-	path string
-	err  error
+	what, path string
+	err        error
+	mend       string
 }
 
-func (e *damagedError) Error() string {
-	return fmt.Sprintf("list of approvals %s: %v", e.path, e.err)
-}
+func (e *damagedError) Error() string { return fmt.Sprintf("%s %s: %v", e.what, e.path, e.err) }
 func (e *damagedError) Unwrap() error { return e.err }
-func (e *damagedError) Hint() string {
-	return "move it away, then run nbhush allow in each project"
-}
+func (e *damagedError) Hint() string  { return e.mend }
 
 // List returns every approval in the order of the paths. An error means that
 // nothing is approved.
 func (a *Approvals) List() ([]Approval, error) {
-	src, err := os.ReadFile(a.path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, fmt.Errorf("read the list of approvals: %w", err)
+	src, err := a.file.read()
+	if err != nil || src == nil {
+		return nil, err
 	}
 	all, err := parseApprovals(src)
 	if err != nil {
-		return nil, &damagedError{a.path, err}
+		return nil, &damagedError{a.file.what, a.file.path, err, "move it away, then run nbhush allow in each project"}
 	}
 	return all, nil
 }
@@ -147,36 +129,17 @@ func parseApprovals(src []byte) ([]Approval, error) {
 	return f.Allowed, nil
 }
 
-// change replaces the file by what edit makes of its approvals, while nobody
-// else writes it.
+// change replaces the file by what edit makes of its approvals.
 func (a *Approvals) change(edit func([]Approval) ([]Approval, error)) error {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if err := os.MkdirAll(filepath.Dir(a.path), 0o700); err != nil {
-		return err
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), lockWait)
-	defer cancel()
-	lock := flock.New(a.path + ".lock")
-	if _, err := lock.TryLockContext(ctx, 2*time.Millisecond); err != nil {
-		return fmt.Errorf("wait for the lock %s.lock: %w", a.path, err)
-	}
-	defer func() { _ = lock.Unlock() }()
-
-	all, err := a.List()
-	if err != nil {
-		return err
-	}
-	if all, err = edit(all); err != nil {
-		return err
-	}
-	slices.SortFunc(all, func(x, y Approval) int { return strings.Compare(x.Path, y.Path) })
-	out, err := json.MarshalIndent(approvalsFile{approvalsVersion, all}, "", "  ")
-	if err != nil {
-		return err
-	}
-	if err := savefile.Write(a.path, append(out, '\n'), 0o600); err != nil {
-		return fmt.Errorf("write the list of approvals: %w", err)
-	}
-	return nil
+	return a.file.change(func() ([]byte, error) {
+		all, err := a.List()
+		if err != nil {
+			return nil, err
+		}
+		if all, err = edit(all); err != nil {
+			return nil, err
+		}
+		slices.SortFunc(all, func(x, y Approval) int { return strings.Compare(x.Path, y.Path) })
+		return json.MarshalIndent(approvalsFile{approvalsVersion, all}, "", "  ")
+	})
 }

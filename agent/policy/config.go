@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/pelletier/go-toml/v2"
 
@@ -27,10 +28,17 @@ const maxConfig = 1 << 20
 // Config is what an nbhush.toml says.
 type Config struct {
 	Secrets map[secret.Name]Secret
+	// Providers holds the settings of providers by their name, the scheme of
+	// references. They are words, places of files and references, never values.
+	Providers map[string]map[string]string
 }
 
-// Secret is what an nbhush.toml says of one secret: so far, that it is one.
-type Secret struct{}
+// Secret is what an nbhush.toml says of one secret.
+type Secret struct {
+	From  secret.Ref    // where its value comes from; zero: the store, under its own name
+	TTL   time.Duration // how long a value of From may be kept; 0: as the provider says
+	Stale time.Duration // how much longer, while the provider cannot be reached
+}
 
 // Names returns the names that c lists, sorted. A nil Config lists none.
 func (c *Config) Names() []secret.Name {
@@ -63,7 +71,7 @@ func Load(path string) (c *Config, hash string, err error) {
 	if err != nil {
 		return nil, "", fmt.Errorf("read %s: %w", path, err)
 	}
-	c, err = Parse(src)
+	c, err = ParseFile(path, src)
 	var at *ParseError
 	if errors.As(err, &at) {
 		at.Path = path
@@ -90,12 +98,14 @@ func (e *ParseError) Error() string {
 
 // Hint shows what the file looks like.
 func (e *ParseError) Hint() string {
-	return "names stand below [secrets], a line each, without values: OPENAI_API_KEY = {}"
+	return "names stand below [secrets], a line each, without values: OPENAI_API_KEY = {} or DB = { from = \"openbao://kv/db#password\" }"
 }
 
 // Parse returns what src, the content of an nbhush.toml, says: TOML 1.0 with the
-// table secrets, in which each name has an empty table, and the table strip,
-// whose content is not looked at here. Anything else is a *ParseError. src is not kept.
+// table secrets, in which each name has a table, empty or with the keys from, ttl
+// and stale, or a reference in its place; the tables of providers; and the table
+// strip, whose content is not looked at here. Anything else is a *ParseError. src
+// is not kept.
 func Parse(src []byte) (*Config, error) {
 	c, line, reason := parse(src)
 	if reason != "" {
@@ -110,20 +120,28 @@ func parse(src []byte) (c *Config, line int, reason string) {
 	}
 	src = bytes.TrimPrefix(src, []byte("\xef\xbb\xbf")) // some editors on Windows write one
 	var f struct {
-		Secrets map[string]Secret `toml:"secrets"`
-		Strip   any               `toml:"strip"` // package nbstrip/rules reads it
+		Secrets   map[string]any               `toml:"secrets"`
+		Providers map[string]map[string]string `toml:"providers"`
+		Strip     any                          `toml:"strip"` // package nbstrip/rules reads it
 	}
 	if err := decode(src, &f); err != nil {
 		line, reason = explain(err)
 		return nil, line, reason
 	}
-	c = &Config{Secrets: make(map[secret.Name]Secret, len(f.Secrets))}
+	if name, reason := badProvider(f.Providers); reason != "" {
+		return nil, lineOf(src, "providers", name), reason
+	}
+	c = &Config{Secrets: make(map[secret.Name]Secret, len(f.Secrets)), Providers: f.Providers}
 	for _, text := range slices.Sorted(maps.Keys(f.Secrets)) {
 		name, err := secret.ParseName(text)
 		if err != nil {
-			return nil, lineOf(src, text), err.Error()
+			return nil, lineOf(src, "secrets", text), err.Error()
 		}
-		c.Secrets[name] = f.Secrets[text]
+		s, key, reason := parseSecret(f.Secrets[text], f.Providers)
+		if reason != "" {
+			return nil, lineOf(src, "secrets", text, key), reason
+		}
+		c.Secrets[name] = s
 	}
 	return c, 0, ""
 }
@@ -148,7 +166,10 @@ func explain(err error) (line int, reason string) {
 	}
 	line, _ = at.Position()
 	if key := at.Key(); len(key) > 0 && key[0] == "secrets" {
-		return line, "a table belongs here, and never a value"
+		return line, reasonTable
+	}
+	if key := at.Key(); len(key) > 0 && key[0] == "providers" {
+		return line, "the settings of a provider are a table of strings: [providers.NAME]"
 	}
 	return line, "not valid TOML, or a key for the second time"
 }
@@ -166,17 +187,28 @@ func word(key toml.Key) string {
 	return " " + strconv.Quote(last)
 }
 
-// lineOf returns the line of the key below [secrets], for which a decoder that
-// knows no such key is asked where it met it; 0 where it did not say.
-func lineOf(src []byte, key string) int {
+// lineOf returns the line of a key below a table, or if that was not met, of the
+// key above it. A decoder that knows no such key is asked where it met it; 0
+// where it did not say.
+func lineOf(src []byte, path ...string) int {
 	var none struct {
-		Secrets struct{} `toml:"secrets"`
-		Strip   any      `toml:"strip"`
+		Secrets   map[string]struct{} `toml:"secrets"`
+		Providers map[string]struct{} `toml:"providers"`
+		Strip     any                 `toml:"strip"`
 	}
-	var unknown *toml.StrictMissingError
-	if errors.As(decode(src, &none), &unknown) {
+	var nothing struct {
+		Secrets   struct{} `toml:"secrets"`
+		Providers struct{} `toml:"providers"`
+		Strip     any      `toml:"strip"`
+	}
+	for _, to := range []any{&none, &nothing} {
+		var unknown *toml.StrictMissingError
+		if !errors.As(decode(src, to), &unknown) {
+			continue
+		}
 		for _, e := range unknown.Errors {
-			if k := e.Key(); len(k) > 1 && k[1] == key {
+			k := e.Key()
+			if n := min(len(k), len(path)); n > 1 && slices.Equal(k[:n], path[:n]) && (to != any(&none) || n == len(path)) {
 				line, _ := e.Position()
 				return line
 			}

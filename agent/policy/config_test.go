@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/nbhush/nbhush/agent/secret"
 )
@@ -52,7 +53,14 @@ func TestParseErrors(t *testing.T) {
 		{"[secrets]\n\nA = [\"" + v + "\"]\n", 3, "never a value"},
 		{"secrets = \"" + v + "\"\n", 1, ""},
 		{"[secrets]\nA = {}\nB = {value = \"" + v + "\"}\n", 3, `unknown key "value"`},
-		{"[secrets]\nA = {from = \"" + v + "\"}\n", 2, `unknown key "from"`},
+		{"[secrets]\nA = {from = \"" + v + "\"}\n", 2, "never a value"},
+		{"[secrets]\nA = {from = 7}\n", 2, "is a string"},
+		{"[secrets]\nA = {}\nB = 'https://hooks.example.com/" + v + "'\n", 3, "no provider"},
+		{"[secrets]\nB = 'postgres://u:" + v + "@host/db'\n", 2, "a value"},
+		{"[secrets]\nB = {from = 'openbao://a', ttl = '" + v + "'}\n", 2, "is a time"},
+		{"[secrets]\nA = {}\n[providers.openbao]\ntoken = '" + v + "'\n", 4, "store://NAME"},
+		{"[providers.openbao]\naddress = 7\n", 2, "table of strings"},
+		{"[providers.'a b']\naddress = 'x'\n", 2, "name of a provider"},
 		{"[secrets.A]\n[secrets.B]\n" + v + " = 1\n", 3, "unknown key"},
 		{"[secrets]\nA = {}\n\nsk-" + v + " = {}\n", 4, "only letters"},
 		{"[secrets]\nA = {}\n[secrets.\"" + v + " x\"]\n", 3, "only letters"},
@@ -79,6 +87,34 @@ func TestParseErrors(t *testing.T) {
 		if strings.Contains(err.Error()+at.Hint(), v) {
 			t.Errorf("%.40q: the message repeats it", strings.ReplaceAll(c.src, v, "VALUE"))
 		}
+	}
+}
+
+func TestParseFrom(t *testing.T) {
+	c, err := Parse([]byte(`[secrets]
+A = "openbao://kv/db#password"
+B = { from = "op://vault/item/field", ttl = "1h", stale = "10m" }
+C = { from = "ours://x" }
+[secrets.D]
+from = "ref+vault://kv/db#/password"
+
+[providers.ours]
+address = "https://example.com"
+token = "store://OURS"
+`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[secret.Name]string{"A": "openbao://kv/db#password", "B": "op://vault/item/field", "C": "ours://x", "D": "ref+vault://kv/db#/password"} {
+		if got := c.Secrets[name].From.String(); got != want {
+			t.Errorf("%s is from %q, want %q", name, got, want)
+		}
+	}
+	if b := c.Secrets["B"]; b.TTL != time.Hour || b.Stale != 10*time.Minute {
+		t.Errorf("B: %+v", b)
+	}
+	if c.Providers["ours"]["address"] != "https://example.com" || c.Providers["ours"]["token"] != "store://OURS" {
+		t.Errorf("providers: %v", c.Providers)
 	}
 }
 

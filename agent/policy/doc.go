@@ -5,7 +5,9 @@
 //	                  │                                                 │
 //	                  └────Hash──▶ of what the kernel's agent reads ────┤
 //	                                                                    ▼
-//	nbhush allow ──▶ Approvals: path, hash, since (allowed.json) ───▶ Decide ──▶ Decision
+//	nbhush allow ──▶ Approvals: path, hash, since (allowed.json) ───▶ Decide ──▶ Decision: yes, no, ask
+//	                                                                    ▲
+//	what the user answered, nbhush allow|deny --name ──▶ Grants ────────┤ (grants.json)
 //	                                                                    ▲
 //	who asks for what ──▶ Request ──────────────────────────────────────┘
 //
@@ -15,8 +17,9 @@
 //
 // # Invariants
 //
-//   - Decide is pure, and allows nothing but what the owner asks for or what is
-//     listed in an approved file. FuzzDecide holds it to that.
+//   - Decide is pure, and allows nothing but what the owner asks for, what is
+//     listed in an approved file and what was granted; what was denied it allows
+//     to no kernel. FuzzDecide and FuzzGrants hold it to that.
 //   - No message repeats a value that somebody wrote into an nbhush.toml by mistake.
-//   - Approvals survive two writers and a crash: old or new, never half.
+//   - Approvals and grants survive two writers and a crash: old or new, never half.
 package policy

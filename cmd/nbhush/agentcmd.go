@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"os"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -71,7 +72,8 @@ func newAgentServeCmd(a *app) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			err = agent.Serve(cmd.Context(), agent.Options{Home: a.home, Version: version, Looks: looks})
+			userHome, _ := os.UserHomeDir() // without one there are no credentials of programs to know
+			err = agent.Serve(cmd.Context(), agent.Options{Home: a.home, Version: version, Looks: looks, UserHome: userHome})
 			if errors.Is(err, agent.ErrRunning) {
 				return nil
 			}

@@ -1,22 +1,26 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/nbhush/nbhush/agent/api"
 	"github.com/nbhush/nbhush/agent/policy"
+	"github.com/nbhush/nbhush/agent/secret"
 )
 
 type allowOptions struct {
 	dir  string
 	list bool
 	json bool
+	rule ruleOptions
 }
 
 func newAllowCmd(a *app) *cobra.Command {
@@ -26,12 +30,18 @@ func newAllowCmd(a *app) *cobra.Command {
 		Short: "let this project's kernels have the names in its nbhush.toml",
 		Long: `Approves the nbhush.toml of DIR (or of this folder, or of one above it) as it is now: the
 kernels that start below it get the names that it lists. When the file changes,
-it has to be approved again.`,
+it has to be approved again.
+
+With --name, one notebook may have one more name, whatever any nbhush.toml says.`,
 		Example: `  nbhush allow
-  nbhush allow --list`,
+  nbhush allow --list
+  nbhush allow --name API_TOKEN --notebook analysis.ipynb --until 2027-01-31`,
 		Args: argRange(0, 1, "one DIR at the most"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			o.dir = dirArg(args)
+			if o.rule.used() {
+				return runRule(cmd, a, args, o, false)
+			}
 			if o.list {
 				return runAllowList(cmd.Context(), a, o)
 			}
@@ -39,6 +49,7 @@ it has to be approved again.`,
 		},
 	}
 	cmd.Flags().BoolVar(&o.list, "list", false, "list what is approved")
+	o.rule.flags(cmd)
 	cmd.Flags().BoolVar(&o.json, "json", false, "print the result as JSON")
 	return cmd
 }
@@ -48,12 +59,25 @@ func newDenyCmd(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "deny [DIR]",
 		Short: "take the approval of a project's nbhush.toml back",
-		Args:  argRange(0, 1, "one DIR at the most"),
+		Long: `Takes the approval of the nbhush.toml of DIR back. Python kernels that run lose what they had
+by it before their next cell.
+
+With --name, no kernel may have that name, or none of one notebook, and nobody is asked for it:
+a denial counts more than any nbhush.toml and any grant.`,
+		Example: `  nbhush deny
+  nbhush deny --name PROD_PASSWORD
+  nbhush deny --undo --name PROD_PASSWORD`,
+		Args: argRange(0, 1, "one DIR at the most"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			o.dir = dirArg(args)
+			if o.rule.used() {
+				return runRule(cmd, a, args, o, true)
+			}
 			return runDeny(cmd.Context(), a, o)
 		},
 	}
+	o.rule.flags(cmd)
+	cmd.Flags().BoolVar(&o.rule.undo, "undo", false, "take a denial of --name back")
 	cmd.Flags().BoolVar(&o.json, "json", false, "print the result as JSON")
 	return cmd
 }
@@ -82,7 +106,33 @@ func runAllow(ctx context.Context, a *app, o allowOptions) error {
 		return nil
 	}
 	a.say("kernels below %s may have %s", filepath.Dir(req.Path), strings.Join(allowed.Names, ", "))
-	return a.warnMissing(ctx, allowed.Names)
+	a.sayFrom(cfg)
+	return a.warnMissing(ctx, slices.DeleteFunc(allowed.Names, func(name string) bool {
+		return !cfg.Secrets[secret.Name(name)].From.IsZero()
+	}))
+}
+
+// sayFrom says where values come from, and which addresses and programs get this
+// user's credentials: that, too, is approved.
+func (a *app) sayFrom(cfg *policy.Config) {
+	for _, name := range cfg.Names() {
+		from := cfg.Secrets[name].From
+		if from.IsZero() {
+			continue
+		}
+		where := ""
+		settings := cfg.Providers[from.Scheme]
+		if address := settings["address"]; address != "" {
+			where = ", asked at " + printable(address)
+		}
+		if program := settings["program"]; program != "" {
+			where += ", by the program " + printable(program)
+		}
+		if kind := cmp.Or(settings["type"], from.Scheme); !slices.Contains(policy.Providers, kind) {
+			where += ", by the program nbhush-provider-" + printable(kind)
+		}
+		a.say("%s comes from %s%s", name, printable(from.String()), where)
+	}
 }
 
 // warnMissing names what is approved but not stored yet.
@@ -116,7 +166,7 @@ func runDeny(ctx context.Context, a *app, o allowOptions) error {
 	if o.json {
 		return a.printJSON(was)
 	}
-	a.say("%s is no longer approved; kernels that run keep what they have", path)
+	a.say("%s is no longer approved; Python kernels that run lose its names before their next cell, others when they end", path)
 	return nil
 }
 
@@ -172,7 +222,7 @@ func readProject(dir string) (api.AllowRequest, *policy.Config, error) {
 	if err != nil {
 		return api.AllowRequest{}, nil, err
 	}
-	cfg, err := policy.Parse(src)
+	cfg, err := policy.ParseFile(path, src)
 	if err != nil {
 		return api.AllowRequest{}, nil, fmt.Errorf("%s: %w", path, err)
 	}

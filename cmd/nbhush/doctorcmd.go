@@ -84,6 +84,7 @@ var checks = []struct {
 	{"kernelspecs", checkKernelspecs},
 	{"git", checkGit},
 	{"git filter", checkGitFilter},
+	{"shared edits", checkSharedEdits},
 	{"project", checkProject},
 }
 
@@ -260,6 +261,24 @@ func checkGitFilter(ctx context.Context, a *app) finding {
 		return failed(fmt.Errorf("git's command does not answer: %s", st.Command), "nbhush git install --global")
 	}
 	return ok("installed for this user and answers")
+}
+
+// checkSharedEdits looks for the files in which jupyter-collaboration keeps what
+// was typed, before anything could be taken out of it.
+func checkSharedEdits(ctx context.Context, _ *app) finding {
+	const name = ".jupyter_ystore.db"
+	list, err := gitOutput(ctx, "ls-files", "-z", "--cached", "--others", "--exclude-standard", "--", ":(top,glob)**/"+name)
+	file, _, _ := strings.Cut(string(list), "\x00")
+	switch {
+	case err != nil:
+		return ok("no git repository here that could store them")
+	case file == "":
+		return ok("git stores no %s", name)
+	}
+	if _, err := gitOutput(ctx, "ls-files", "--error-unmatch", "--", ":(top)"+file); err == nil {
+		return warn("git rm --cached "+file+", and name it in .gitignore", "git keeps %s, which holds what was typed, secrets too", file)
+	}
+	return warn("echo "+name+" >> .gitignore", "%s holds what was typed, secrets too, and git does not ignore it", file)
 }
 
 func checkProject(ctx context.Context, a *app) finding {

@@ -13,14 +13,20 @@ import (
 	"github.com/nbhush/nbhush/nbstrip"
 )
 
-// runGitCheck looks for secrets in the notebooks as they are staged.
+// runGitCheck looks for secrets in the notebooks as they are staged; what the
+// project's nbhush.toml leaves in is none.
 func runGitCheck(ctx context.Context, a *app, o gitOptions) error {
 	// What is new or changed; of a conflict there is nothing to commit yet.
 	list, err := gitOutput(ctx, "diff", "--cached", "--name-only", "-z", "--no-renames", "--diff-filter=ACMT")
 	if err != nil {
 		return err
 	}
-	finder := a.finder()
+	top, err := gitOutput(ctx, "rev-parse", "--show-toplevel")
+	if err != nil {
+		return err
+	}
+	folder := filepath.FromSlash(strings.TrimRight(string(top), "\r\n"))
+	finder, book := a.finder(), ruleBook{within: folder}
 	results, found := []stripped{}, false
 	for name := range strings.SplitSeq(string(list), "\x00") {
 		if !strings.HasSuffix(name, ".ipynb") {
@@ -30,11 +36,12 @@ func runGitCheck(ctx context.Context, a *app, o gitOptions) error {
 		if err != nil {
 			return err
 		}
-		ignore, err := nbstrip.ReadIgnore(filepath.Dir(filepath.FromSlash(name)))
+		r, _, err := book.of(filepath.Join(folder, filepath.FromSlash(name)))
 		if err != nil {
 			return err
 		}
-		res, err := nbstrip.Strip(ctx, src, finder, nbstrip.Options{Ignore: ignore, Fingerprint: true})
+		r.OnSecret.Fingerprint = true
+		res, err := nbstrip.Strip(ctx, src, finder, r.OnSecret)
 		var unsafe *nbstrip.UnsafeError
 		if err != nil && !errors.As(err, &unsafe) {
 			return &fileError{name, err} // nothing else can be checked either

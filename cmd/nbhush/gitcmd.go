@@ -42,7 +42,6 @@ allow approved it: the working copy then holds them. Later installs keep these s
 			Use: use, Short: short, Args: argRange(0, 0, "no arguments"),
 			RunE: func(cmd *cobra.Command, _ []string) error { return run(cmd.Context(), a, o) },
 		}
-		c.Flags().BoolVar(&o.global, "global", false, "for every repository of this user")
 		c.Flags().BoolVar(&o.json, "json", false, "print the result as JSON")
 		cmd.AddCommand(c)
 		return c
@@ -52,8 +51,11 @@ allow approved it: the working copy then holds them. Later installs keep these s
 	install.Flags().BoolVar(&o.diff, "diff", false, "show notebooks readably in git diff and git log")
 	install.Flags().BoolVar(&o.restore, "restore", false, "put values back on checkout")
 	install.Flags().BoolVar(&o.hook, "hook", false, "check what is staged before each commit (this repository only)")
-	sub("uninstall", "take the filter out; every file is as it was before", runGitUninstall)
-	sub("status", "say what is set, and try it", runGitStatus)
+	uninstall := sub("uninstall", "take the filter out; every file is as it was before", runGitUninstall)
+	status := sub("status", "say what is set, and try it", runGitStatus)
+	for _, c := range []*cobra.Command{install, uninstall, status} {
+		c.Flags().BoolVar(&o.global, "global", false, "for every repository of this user")
+	}
 	sub("check", "look for secrets in the notebooks that are staged; exits with 3 if there are any", runGitCheck)
 	cmd.AddCommand(newGitProcessCmd(a), newGitCleanCmd(a), newGitSmudgeCmd(a), newGitTextconvCmd(a))
 	return cmd

@@ -2,13 +2,10 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io"
-	"os"
 	"slices"
+	"strings"
 
-	"github.com/joho/godotenv"
 	"github.com/spf13/cobra"
 
 	"github.com/nbhush/nbhush/agent/api"
@@ -17,6 +14,7 @@ import (
 
 type importOptions struct {
 	file   string
+	format string
 	dryRun bool
 	force  bool
 }
@@ -25,26 +23,37 @@ func newImportCmd(a *app) *cobra.Command {
 	var o importOptions
 	cmd := &cobra.Command{
 		Use:   "import FILE",
-		Short: "store every secret of a .env file",
-		Long: `Stores each NAME=VALUE of a .env file. A name that is stored already keeps its value
-unless --force is given. The file stays as it is; nbhush says what to do with it.`,
+		Short: "store every secret of a file",
+		Long: `Stores each value of a .env, JSON, YAML, INI, netrc or fnox file. What lies deeper is called
+by its path: db.password becomes DB_PASSWORD. A name that is stored already keeps
+its value unless --force is given. The file stays as it is; nbhush says what to do
+with it. What a fnox.toml refers to is not fetched: lines for nbhush.toml are printed.`,
 		Example: `  nbhush import .env
-  nbhush import --dry-run .env     names only, nothing is stored`,
+  nbhush import --dry-run config.yaml     names only, nothing is stored
+  nbhush import --format json credentials
+  nbhush import fnox.toml >> nbhush.toml`,
 		Args: argRange(1, 1, "one FILE"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			o.file = args[0]
 			return runImport(cmd.Context(), a, o)
 		},
 	}
+	cmd.Flags().StringVar(&o.format, "format", "", "what the file is: "+strings.Join(importFormats, ", ")+" (default: as its name says)")
 	cmd.Flags().BoolVar(&o.dryRun, "dry-run", false, "say what would be stored")
 	cmd.Flags().BoolVar(&o.force, "force", false, "replace the values of names that are stored already")
 	return cmd
 }
 
 func runImport(ctx context.Context, a *app, o importOptions) error {
-	values, err := readDotenv(o.file)
+	values, lines, err := readImport(o.file, o.format)
 	if err != nil {
 		return err
+	}
+	for _, line := range lines {
+		a.printf("%s\n", printable(line))
+	}
+	if len(lines) > 0 && len(values) == 0 {
+		return nil
 	}
 	defer func() {
 		for _, v := range values {
@@ -93,40 +102,4 @@ func runImport(ctx context.Context, a *app, o importOptions) error {
 		a.hintf("%s still holds the values; delete it when nothing else reads it", o.file)
 	}
 	return nil
-}
-
-// maxImport is the largest .env file, in bytes.
-const maxImport = 4 << 20
-
-// errDotenv stands for every fault of a .env file: the parser's own words
-// repeat the line, value and all.
-var errDotenv = errors.New("not a .env file: a line is not NAME=VALUE")
-
-func readDotenv(path string) (map[secret.Name]secret.Value, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = f.Close() }()
-	b, err := io.ReadAll(io.LimitReader(f, maxImport+1))
-	if err != nil {
-		return nil, fmt.Errorf("read %s: %w", path, err)
-	}
-	defer clear(b)
-	if len(b) > maxImport {
-		return nil, fmt.Errorf("%s is larger than %d bytes: not a .env file", path, maxImport)
-	}
-	parsed, err := godotenv.UnmarshalBytes(b)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", path, errDotenv)
-	}
-	values := make(map[secret.Name]secret.Value, len(parsed))
-	for key, value := range parsed {
-		name, err := secret.ParseName(key)
-		if err != nil {
-			return nil, fmt.Errorf("%s: %w", path, err)
-		}
-		values[name] = secret.New([]byte(value))
-	}
-	return values, nil
 }

@@ -54,28 +54,32 @@ func goList(t *testing.T, args ...string) []listed {
 // but what stands here, kernelhook and nbstrip never meet, and only cmd joins them.
 func TestImports(t *testing.T) {
 	leaves := map[string][]string{
-		"agent/secret":      {},
-		"agent/home":        {},
-		"agent/savefile":    {},
-		"agent/socket":      {},
-		"agent/match":       {"agent/secret"},
-		"agent/api":         {"agent/match"},
-		"kernelhook/wire":   {},
-		"kernelhook/zsock":  {},
-		"nbstrip/notebook":  {},
-		"nbstrip/gitfilter": {"agent/match", "agent/savefile", "nbstrip", "nbstrip/notebook"},
-		"nbstrip/jupyter":   {"agent/savefile"},
-		"nbstrip/outputs":   {"nbstrip/notebook"},
-		"nbstrip/rules":     {"agent/match", "nbstrip", "nbstrip/notebook", "nbstrip/outputs"},
-		"nbstrip/watch":     {"agent/match", "agent/savefile", "nbstrip", "nbstrip/notebook"},
-		"agent/policy":      {"agent/secret", "agent/savefile"},
-		"agent/audit":       {"agent/secret", "agent/savefile"},
-		"agent/store":       {"agent/secret", "agent/savefile"},
-		"agent/store/vault": {"agent/secret", "agent/savefile", "agent/store"},
-		"kernelhook/redact": {"agent/match", "kernelhook/wire"},
-		"kernelhook/inject": {"agent/api", "agent/secret", "kernelhook/wire", "kernelhook/zsock"},
-		"nbstrip":           {"agent/match", "agent/savefile", "nbstrip/notebook", "nbstrip/detect"},
-		"nbstrip/detect":    {"agent/match"},
+		"agent/secret":       {},
+		"agent/home":         {},
+		"agent/savefile":     {},
+		"agent/socket":       {},
+		"agent/match":        {"agent/secret"},
+		"agent/ambient":      {"agent/match", "agent/secret"},
+		"agent/api":          {"agent/match"},
+		"kernelhook/wire":    {},
+		"kernelhook/zsock":   {},
+		"nbstrip/notebook":   {},
+		"nbstrip/gitfilter":  {"agent/match", "agent/savefile", "nbstrip", "nbstrip/notebook"},
+		"nbstrip/jupyter":    {"agent/savefile"},
+		"nbstrip/outputs":    {"nbstrip/notebook"},
+		"nbstrip/rules":      {"agent/match", "nbstrip", "nbstrip/notebook", "nbstrip/outputs"},
+		"nbstrip/watch":      {"agent/match", "agent/savefile", "nbstrip", "nbstrip/notebook"},
+		"agent/policy":       {"agent/secret", "agent/savefile"},
+		"agent/provider":     {"agent/secret"},
+		"agent/audit":        {"agent/secret", "agent/savefile"},
+		"agent/store":        {"agent/secret", "agent/savefile"},
+		"agent/store/vault":  {"agent/secret", "agent/savefile", "agent/store"},
+		"kernelhook/redact":  {"agent/match", "kernelhook/wire"},
+		"kernelhook/inject":  {"agent/api", "agent/secret", "kernelhook/wire", "kernelhook/zsock"},
+		"kernelhook/startup": {"agent/savefile"},
+		"kernelhook/attach":  {"agent/api", "agent/secret", "kernelhook", "kernelhook/inject", "kernelhook/proxy", "kernelhook/wire", "kernelhook/zsock"},
+		"nbstrip":            {"agent/match", "agent/savefile", "nbstrip/notebook", "nbstrip/detect"},
+		"nbstrip/detect":     {"agent/match"},
 	}
 	seen := map[string]bool{}
 	for _, p := range goList(t, "./...") {
@@ -130,28 +134,39 @@ func comment(doc *ast.CommentGroup) string {
 
 var update = flag.Bool("update", false, "rewrite golden files")
 
-// TestDependencies compares the packages that are linked into nbhush with a
+// TestDependencies compares the packages that are linked into each program with a
 // checked-in list, so that growth shows in review.
 func TestDependencies(t *testing.T) {
-	const golden = "testdata/packages.txt"
-	var got []string
-	for _, p := range goList(t, "-deps", "./cmd/nbhush") {
-		if !p.Standard && !strings.HasPrefix(p.ImportPath, module) {
-			got = append(got, p.ImportPath)
+	for program, golden := range map[string]string{
+		"nbhush":           "testdata/packages.txt",
+		"nbhush-providers": "../nbhush-providers/testdata/packages.txt",
+	} {
+		var got []string
+		for _, p := range goList(t, "-deps", "./cmd/"+program) {
+			if !p.Standard && !strings.HasPrefix(p.ImportPath, module) {
+				got = append(got, p.ImportPath)
+			}
 		}
-	}
-	slices.Sort(got)
-	text := strings.Join(got, "\n") + "\n"
-	if *update {
-		if err := os.WriteFile(golden, []byte(text), 0o644); err != nil {
+		slices.Sort(got)
+		text := strings.Join(got, "\n") + "\n"
+		if *update {
+			if err := os.WriteFile(golden, []byte(text), 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+		want, err := os.ReadFile(golden)
+		if err != nil {
 			t.Fatal(err)
 		}
-	}
-	want, err := os.ReadFile(golden)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if text != string(want) {
-		t.Errorf("the packages in nbhush are not those of %s; see what came and why, then run: go test ./cmd/nbhush -run TestDependencies -update", golden)
+		if text != string(want) {
+			t.Errorf("the packages in %s are not those of %s; see what came and why, then run: go test ./cmd/nbhush -run TestDependencies -update", program, golden)
+		}
+		if program == "nbhush" {
+			for _, p := range got {
+				if strings.Contains(p, "aws") || strings.Contains(strings.ToLower(p), "azure") || strings.Contains(p, "oauth2") {
+					t.Errorf("%s is in nbhush; the SDKs live in nbhush-providers", p)
+				}
+			}
+		}
 	}
 }

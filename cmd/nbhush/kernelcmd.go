@@ -2,10 +2,16 @@ package main
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"io/fs"
 	"os"
+	"path/filepath"
 
+	"github.com/pelletier/go-toml/v2"
 	"github.com/spf13/cobra"
 
+	"github.com/nbhush/nbhush/agent/api"
 	"github.com/nbhush/nbhush/agent/client"
 	"github.com/nbhush/nbhush/agent/secret"
 	"github.com/nbhush/nbhush/kernelhook"
@@ -39,12 +45,18 @@ func runKernel(ctx context.Context, a *app, o kernelOptions) error {
 	if err != nil {
 		return err
 	}
+	spelled, err := redactSpelled(a.home.ConfigFile())
+	if err != nil {
+		a.warningf("%v", err) // the kernel runs all the same
+	}
 	exit, err := kernelhook.Run(ctx, kernelhook.Options{
+		Spelled:        spelled,
 		ConnectionFile: o.connectionFile,
 		Argv:           o.argv,
 		Env:            os.Environ(),
 		Dir:            dir,
 		RunDir:         a.home.Run,
+		Epoch:          filepath.Join(a.home.Run, api.EpochFile),
 		Stdout:         a.out,
 		Stderr:         a.err,
 		Connect: func(ctx context.Context) (kernelhook.Agent, error) {
@@ -64,6 +76,24 @@ func runKernel(ctx context.Context, a *app, o kernelOptions) error {
 	return nil
 }
 
+// redactSpelled reads redact_spelled in the user's settings.
+func redactSpelled(path string) (bool, error) {
+	var settings struct {
+		Spelled bool `toml:"redact_spelled"`
+	}
+	src, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	if err == nil {
+		err = toml.Unmarshal(src, &settings)
+	}
+	if err != nil {
+		return false, fmt.Errorf("read settings %s: %w", path, err)
+	}
+	return settings.Spelled, nil
+}
+
 // hookAgent is a stream as the hook knows it: names come from a running cell as
 // plain strings and are checked here.
 type hookAgent struct{ *client.Stream }
@@ -74,6 +104,10 @@ func (h hookAgent) Get(ctx context.Context, name string) (secret.Value, error) {
 		return secret.Value{}, err
 	}
 	return h.Stream.Get(ctx, n)
+}
+
+func (h hookAgent) Consent(ctx context.Context, name string, answer api.Answer, client int) (secret.Value, error) {
+	return h.Stream.Consent(ctx, secret.Name(name), answer, client)
 }
 
 func (h hookAgent) Again(ctx context.Context, name string, times int) error {

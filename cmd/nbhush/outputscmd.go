@@ -104,16 +104,13 @@ func runOutputs(ctx context.Context, u *ui, args []string, asNbstripout bool) in
 
 // outputsProcess serves git, so that not every file starts a process.
 func outputsProcess(ctx context.Context, u *ui, o outputsOptions) int {
-	// Memory that is never touched keeps the collector from running at every 4 MB,
-	// which is one large notebook and took a fifth of the time.
-	ballast := make([]byte, 32<<20)
-	defer runtime.KeepAlive(ballast)
+	stripper := outputs.New(o.Options)
 	f := gitfilter.Filter{
 		Strip: func(_ context.Context, path string, src []byte) ([]byte, error) {
 			if rules.LeftOut(o.leaveOut, path) {
 				return src, nil
 			}
-			out, err := outputs.Strip(src, o.Options)
+			out, err := stripper.Strip(src)
 			var broken *notebook.NotNotebookError
 			if errors.As(err, &broken) { // such as one with a merge conflict: it has no outputs
 				return src, nil

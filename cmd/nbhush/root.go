@@ -144,13 +144,14 @@ everything that is shown, saved or committed.`,
 			root.AddCommand(c)
 		}
 	}
-	add("secrets", newSetCmd(a), newGetCmd(a), newListCmd(a), newRmCmd(a), newRotateCmd(a), newHistoryCmd(a), newRestoreCmd(a), newImportCmd(a), newRunCmd(a), newExportCmd(a),
-		newMaskCmd(a), newAllowCmd(a), newDenyCmd(a), newAuditCmd(a))
-	add("jupyter", newJupyterCmd(a), newKernelsCmd(a))
+	add("secrets", newSetCmd(a), newGetCmd(a), newListCmd(a), newRmCmd(a), newRotateCmd(a), newHistoryCmd(a), newRestoreCmd(a),
+		newImportCmd(a), newRunCmd(a), newExportCmd(a),
+		newMaskCmd(a), newAllowCmd(a), newDenyCmd(a), newGrantsCmd(a), newRevokeCmd(a), newAuditCmd(a))
+	add("jupyter", newJupyterCmd(a), newKernelsCmd(a), newInjectCmd(a), newIPythonCmd(a))
 	add("files", newGitCmd(a), newStripCmd(a), newWatchCmd(a))
-	add("care", newSetupCmd(a), newUninstallCmd(a), newDemoCmd(a), newDoctorCmd(a), newAgentCmd(a), newStoreCmd(a), newVaultCmd(a), newBackupCmd(a), newRestoreBackupCmd(a),
-		newSyncCmd(a), newVersionCmd(a))
-	root.AddCommand(newKernelCmd(a))
+	add("care", newSetupCmd(a), newUninstallCmd(a), newDemoCmd(a), newDoctorCmd(a), newAgentCmd(a), newStoreCmd(a), newVaultCmd(a),
+		newBackupCmd(a), newRestoreBackupCmd(a), newSyncCmd(a), newVersionCmd(a))
+	root.AddCommand(newKernelCmd(a), newAttachCmd(a))
 	asGroup(root)
 	return root
 }

@@ -57,7 +57,7 @@ func (b *ruleBook) load(dir string) (p project) {
 			p.err = err
 		}
 	}()
-	file, err := policy.Find(existing(dir))
+	file, err := policy.FindOwn(existing(dir))
 	if err != nil || file == "" {
 		p.err = err
 		return p

@@ -11,6 +11,8 @@ import (
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/nbhush/nbhush/agent/provider/peers"
 )
 
 func TestMain(m *testing.M) {
@@ -57,7 +59,8 @@ func TestScripts(t *testing.T) {
 		Setup:               setupScript,
 		Condition:           condition,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"holds": holds,
+			"holds":   holds,
+			"openbao": openBao,
 		},
 	})
 }
@@ -81,6 +84,10 @@ func setupScript(env *testscript.Env) error {
 			return err
 		}
 	}
+	repository, err := filepath.Abs("../..")
+	if err != nil {
+		return err
+	}
 	home := filepath.Join(env.WorkDir, "home")
 	if err := os.MkdirAll(filepath.Join(base, "config"), 0o700); err != nil {
 		return err
@@ -103,6 +110,7 @@ func setupScript(env *testscript.Env) error {
 		"GIT_COMMITTER_NAME=A", "GIT_COMMITTER_EMAIL=a@example.com",
 		"VALUE="+value, "OTHER="+other,
 		"PYTHON="+os.Getenv("NBHUSH_TEST_PYTHON"),
+		"SESSION="+filepath.Join(repository, "testdata", "python", "session.py"),
 		"NO_COLOR=1",
 	)
 	return nil
@@ -115,7 +123,40 @@ func condition(cond string) (bool, error) {
 		_, err := exec.LookPath(os.Getenv("NBHUSH_TEST_PYTHON"))
 		return os.Getenv("CI") == "true" || err == nil && os.Getenv("NBHUSH_TEST_PYTHON") != "", nil
 	}
+	if cond == "peers" {
+		_, err := peers.Program("bao")
+		return os.Getenv("CI") == "true" || err == nil, nil
+	}
 	return false, nil
+}
+
+// openBao starts a server that holds $VALUE at secret/team/db#password, and
+// writes project/nbhush.toml, which names it, and token.
+func openBao(ts *testscript.TestScript, _ bool, _ []string) {
+	dir := ts.MkAbs(".")
+	s, err := peers.OpenBao(dir)
+	ts.Check(err)
+	ts.Defer(s.Stop)
+	ts.Check(os.WriteFile(filepath.Join(dir, "token"), []byte(s.Token), 0o600))
+	bao, err := peers.Program("bao")
+	ts.Check(err)
+	cmd := exec.Command(bao, "kv", "put", "-mount=secret", "team/db", "password=-")
+	cmd.Stdin = strings.NewReader(ts.Getenv("VALUE"))
+	cmd.Env = append(os.Environ(), "HOME="+dir, "BAO_ADDR="+s.Address, "BAO_CACERT="+s.CA, "BAO_TOKEN="+s.Token)
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		ts.Fatalf("put the value: %v\n%s", err, out)
+	}
+	text := fmt.Sprintf(`[secrets]
+DB = "openbao://secret/team/db#password"
+[providers.openbao]
+address = %q
+ca = %q
+token = "store://BAO_TOKEN"
+`, s.Address, s.CA)
+	for _, name := range []string{"nbhush.toml", "approved.toml"} {
+		ts.Check(os.WriteFile(filepath.Join(dir, "project", name), []byte(text), 0o600))
+	}
 }
 
 // holds says whether files (or stdout, stderr) hold a secret that the script

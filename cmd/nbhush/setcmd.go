@@ -28,7 +28,8 @@ func newSetCmd(a *app) *cobra.Command {
 or read from standard input (one final newline is left out). It is never an
 argument: arguments are seen by every process of the machine.
 
-A running kernel sees the new value at its next nbhush.get.`,
+A running Python kernel has the new value before its next cell, in its environment and in
+the variables of %hush; every kernel has it at its next nbhush get.`,
 		Example: `  nbhush set OPENAI_API_KEY
   pass show openai | nbhush set OPENAI_API_KEY`,
 		Args: argRange(1, 1, "the NAME of one secret (never its value)"),

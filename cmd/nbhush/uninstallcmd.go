@@ -32,6 +32,7 @@ func runUninstall(ctx context.Context, a *app, o uninstallOptions) error {
 		{"git", "uninstall", "--global"},
 		{"kernels", "disable"},
 		{"jupyter", "disable"},
+		{"ipython", "disable"},
 	} {
 		if err := runSelf(ctx, a, o.dryRun, args...); err != nil {
 			return err

@@ -3,6 +3,7 @@ package inject
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 
 	"github.com/go-zeromq/zmq4"
@@ -12,10 +13,21 @@ import (
 )
 
 // Ask asks the endpoint of the kernel that this process runs in for the values
-// of names, in their order. Its errors are those of the agent, *api.Error, or
+// of names, in their order. If it is for one name, the user is asked for consent
+// where that is needed, which may take minutes. Its errors are those of the agent, *api.Error, or
 // say that the endpoint did not answer. The values are the caller's to wipe.
 func Ask(ctx context.Context, endpoint, token string, names []string) ([]secret.Value, error) {
-	frames := [][]byte{[]byte(Version), []byte(token), []byte("get")}
+	values, err := ask(ctx, endpoint, token, "get", names)
+	var e *api.Error
+	if len(names) != 1 || !errors.As(err, &e) || e.Code != api.CodeConsent {
+		return values, err
+	}
+	return ask(ctx, endpoint, token, "consent", names)
+}
+
+// ask makes one request for as many values as there are names.
+func ask(ctx context.Context, endpoint, token, verb string, names []string) ([]secret.Value, error) {
+	frames := [][]byte{[]byte(Version), []byte(token), []byte(verb)}
 	for _, n := range names {
 		frames = append(frames, []byte(n))
 	}

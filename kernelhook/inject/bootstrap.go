@@ -14,6 +14,7 @@ var pythonModules = map[string]string{
 	"nbhush":          "python.py",
 	"nbhush._ipython": "python_ipython.py",
 	"nbhush._prompts": "python_prompts.py",
+	"nbhush._refresh": "python_refresh.py",
 	"nbhush._shims":   "python_shims.py",
 }
 

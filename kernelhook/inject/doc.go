@@ -11,6 +11,11 @@
 //	"nbhush/1" | token | "get"   | name…        "ok" | value…  in the order of the names
 //	"nbhush/1" | token | "names"                "ok" | name…   that this kernel may have
 //	"nbhush/1" | token | "know"  | value        "ok"     it is taken out of what this kernel shows
+//	"nbhush/1" | token | "former" | name | value  "ok"   the same, for what was the value of name
+//	"nbhush/1" | token | "consent" | name | cell  "ok" | value   after an error of the code "consent":
+//	                                                     the user is asked, which may take minutes
+//	"nbhush/1" | token | "refresh" | (name | SHA-256)…   "ok" | (name | "new" or "gone" | value)…
+//	                                                     what has to change of what the kernel holds
 //	                                            "error" | api.Error in JSON
 //
 // Language has the code by which kernels of other languages do the same, with
@@ -26,5 +31,6 @@
 //	python           nbhush: get, env, names, Secret, the connection
 //	python_ipython   %hush, %%hush, completion
 //	python_prompts   which prompt names which secret; what was typed
+//	python_refresh   new values for what the kernel holds, between cells
 //	python_shims     Colab, Kaggle, Databricks, Fabric, Synapse, keyring
 package inject

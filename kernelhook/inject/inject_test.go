@@ -27,7 +27,29 @@ func (s source) Get(_ context.Context, name string) (secret.Value, error) {
 	return secret.Value{}, &api.Error{Code: api.CodeDenied, Message: name + " is not allowed here", Mend: "nbhush allow"}
 }
 
-func (s source) Know(v secret.Value) { s["KNOWN"] = string(v.Reveal()) }
+func (s source) Know(name string, v secret.Value) { s["KNOWN"+name] = string(v.Reveal()) }
+
+func (s source) Consent(_ context.Context, q Question) (secret.Value, error) {
+	if q.From == nil {
+		return secret.Value{}, errors.New("nobody asks")
+	}
+	v, ok := s["consent "+q.Name+q.Cell]
+	if !ok {
+		return secret.Value{}, &api.Error{Code: api.CodeDenied, Message: "you said no"}
+	}
+	return secret.New([]byte(v)), nil
+}
+
+func (s source) Refresh(_ context.Context, held []api.Held) (r api.Refreshed, err error) {
+	for _, h := range held {
+		if string(h.Sum) == "old" {
+			r.New = map[string][]byte{h.Name: []byte(s[h.Name])}
+		} else {
+			r.Gone = append(r.Gone, h.Name)
+		}
+	}
+	return r, nil
+}
 
 func (s source) Names(context.Context) ([]string, error) { return []string{"A", "B"}, nil }
 
@@ -158,8 +180,9 @@ func FuzzRequest(f *testing.F) {
 	s := &Server{token: []byte(token), source: source{"A": value}}
 	f.Add("nbhush/1", "x", "get", "A")
 	f.Add("nbhush/1", "", "names", "")
+	f.Add("nbhush/1", "x", "consent", "A")
 	f.Fuzz(func(t *testing.T, version, tok, op, name string) {
-		frames, values, err := s.ask([][]byte{[]byte(version), []byte(tok), []byte(op), []byte(name)})
+		frames, values, err := s.ask(func() zsock.Conn { return nil }, [][]byte{[]byte(version), []byte(tok), []byte(op), []byte(name)})
 		if (err == nil || len(values) > 0 || len(frames) > 0) && tok != token {
 			t.Errorf("answered %q", frames)
 		}

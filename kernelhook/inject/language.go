@@ -17,6 +17,7 @@ type Language struct {
 	quote func(text string) string // a string literal
 	shell bool                     // code starts programs by a line for the shell
 	set   string                   // statements; see expand
+	put   string                   // statements that put the literal @text@ there
 	read  string                   // an expression
 	ask   string                   // an expression to write by hand
 }
@@ -29,6 +30,7 @@ var languages = []Language{
 		Name: "python", also: []string{"python3", "xpython"}, quote: quotePython,
 		set: `(lambda os, sub: os.environ.__setitem__(@lit@, sub.run([@prog@, "get", @lit@], stdout=sub.PIPE, check=True).stdout.decode("utf-8", "surrogateescape")))` +
 			`(__import__("os"), __import__("subprocess"))`,
+		put:  `__import__("os").environ[@lit@] = @text@`,
 		read: `__import__("os").environ[@lit@]`,
 		ask:  `nbhush.get(@lit@)`,
 	},
@@ -44,6 +46,7 @@ var languages = []Language{
   do.call(Sys.setenv, structure(list(rawToChar(value)), names = @lit@))
 })
 invisible()`,
+		put:  `Sys.setenv(@name@ = @text@)`,
 		read: `Sys.getenv(@lit@)`,
 		ask:  `system2("nbhush", c("get", @lit@), stdout = TRUE)`,
 	},
@@ -54,6 +57,7 @@ invisible()`,
     ENV[@lit@] = value
     nothing
 end`,
+		put:  `ENV[@lit@] = @text@;`,
 		read: `ENV[@lit@]`,
 		ask:  "read(`nbhush get @name@`, String)",
 	},
@@ -74,6 +78,7 @@ end`,
   if (!out.success) throw new Error("nbhush get @name@ failed");
   keep((value) => g.Deno.env.set(@lit@, value), out.stdout);
 })()`,
+		put:  `((g) => { if (g.Deno) g.Deno.env.set(@lit@, @text@); else g.process.env[@lit@] = @text@; })(globalThis)`,
 		read: `Deno.env.get(@lit@)`,
 		ask:  `new TextDecoder().decode(new Deno.Command("nbhush", { args: ["get", @lit@] }).outputSync().stdout)`,
 	},
@@ -81,6 +86,7 @@ end`,
 		Name: "bash", also: []string{"zsh"}, quote: quoteBash,
 		// An x behind it keeps the shell from taking away newlines at the end.
 		set:  `if @name@=$(@prog@ get @name@ && printf x); then @name@=${@name@%x}; export @name@; else unset @name@; false; fi`,
+		put:  `export @name@=@text@`,
 		read: `"$@name@"`,
 		ask:  `"$(nbhush get @name@)"`,
 	},
@@ -97,6 +103,12 @@ func() {
 		panic(err)
 	}
 }()`,
+		put: `import "os"
+func() {
+	if err := os.Setenv(@lit@, @text@); err != nil {
+		panic(err)
+	}
+}()`,
 		read: `os.Getenv(@lit@)`,
 		ask:  `exec.Command("nbhush", "get", @lit@).Output()`,
 	},
@@ -110,29 +122,40 @@ func() {
     #[allow(unused_unsafe)]
     unsafe { std::env::set_var(@lit@, value) };
 }`,
+		put: `{
+    #[allow(unused_unsafe)]
+    unsafe { std::env::set_var(@lit@, @text@) };
+}`,
 		read: `std::env::var(@lit@).unwrap()`,
 		ask:  `String::from_utf8(std::process::Command::new("nbhush").args(["get", @lit@]).output()?.stdout)?`,
 	},
 	{
 		Name: "java", quote: quoteUTF16, // whose environment does not change: a property
 		set: `{
-    var run = new ProcessBuilder(@prog@, "get", @lit@).redirectError(ProcessBuilder.Redirect.INHERIT).start();
+    var start = new ProcessBuilder(@prog@, "get", @lit@).redirectError(ProcessBuilder.Redirect.INHERIT);
+    for (var k : new String[] {"NBHUSH_ENDPOINT", "NBHUSH_TOKEN"}) // as Put has put them
+        if (System.getProperty(k) != null) start.environment().put(k, System.getProperty(k));
+    var run = start.start();
     var value = run.getInputStream().readAllBytes();
     if (run.waitFor() != 0) throw new RuntimeException("nbhush get @name@ failed");
     System.setProperty(@lit@, new String(value, java.nio.charset.StandardCharsets.UTF_8));
 }`,
+		put:  `System.setProperty(@lit@, @text@);`,
 		read: `System.getProperty(@lit@, System.getenv(@lit@))`,
 		ask:  `new String(new ProcessBuilder("nbhush", "get", @lit@).start().getInputStream().readAllBytes())`,
 	},
 	{
 		Name: "scala", quote: quoteUTF16,
 		set: `locally {
-  val run = new java.lang.ProcessBuilder(@prog@, "get", @lit@).redirectError(java.lang.ProcessBuilder.Redirect.INHERIT).start()
+  val start = new java.lang.ProcessBuilder(@prog@, "get", @lit@).redirectError(java.lang.ProcessBuilder.Redirect.INHERIT)
+  for (k <- Seq("NBHUSH_ENDPOINT", "NBHUSH_TOKEN"); v <- sys.props.get(k)) start.environment().put(k, v)
+  val run = start.start()
   val value = run.getInputStream.readAllBytes()
   if (run.waitFor() != 0) throw new RuntimeException("nbhush get @name@ failed")
   System.setProperty(@lit@, new String(value, java.nio.charset.StandardCharsets.UTF_8))
   ()
 }`,
+		put:  `System.setProperty(@lit@, @text@); ()`,
 		read: `sys.props.getOrElse(@lit@, sys.env(@lit@))`,
 		ask:  `scala.sys.process.Process(Seq("nbhush", "get", @lit@)).!!`,
 	},
@@ -148,6 +171,7 @@ if (nbhush_status__ != 0)
   error("nbhush get @name@ failed");
 end
 clear nbhush_status__`,
+		put:  `setenv(@lit@, @text@);`,
 		read: `getenv(@lit@)`,
 		ask:  `nthargout(2, @system, "nbhush get @name@")`,
 	},
@@ -177,6 +201,11 @@ func (l Language) Set(path string, name secret.Name) string {
 		path = quoteShell(path)
 	}
 	return l.expand(l.set, l.quote(path), name)
+}
+
+// Put returns the code that puts a text, which is no secret, where Set puts values.
+func (l Language) Put(name secret.Name, text string) string {
+	return strings.ReplaceAll(l.expand(l.put, "", name), "@text@", l.quote(text))
 }
 
 // Read returns the expression whose value is what Set, or the kernel's start, has put there.

@@ -99,7 +99,7 @@ func trouble(chars bool) string {
 }
 
 // Set puts every byte of a value into the kernel, from a program at a path that
-// has all that is special to a shell or a literal; Quote's literals are the text.
+// has all that is special to a shell or a literal; Put puts every byte of a literal there.
 // The value is in no code.
 func TestLanguages(t *testing.T) {
 	python := os.Getenv("NBHUSH_TEST_PYTHON")
@@ -144,8 +144,8 @@ func TestLanguages(t *testing.T) {
 			if got := e.run(t, dir, l.Set(program, "LANG_TEST")+"\n"+e.show(read), true); got != value {
 				t.Errorf("the value is %q, want %q", got, value)
 			}
-			if got := e.run(t, dir, e.show(l.Quote(value)), true); got != value {
-				t.Errorf("the literal %s is %q", l.Quote(value), got)
+			if got := e.run(t, dir, l.Put("LANG_TEST", value)+"\n"+e.show(read), true); got != value {
+				t.Errorf("the literal %s, put there, is %q", l.Quote(value), got)
 			}
 			// What fails is said so, and what an environment cannot hold is not shown.
 			out := e.run(t, dir, l.Set(program, "OTHER_TEST"), false)
@@ -260,7 +260,7 @@ func TestLanguageTable(t *testing.T) {
 		if ask := l.Ask("NAME"); !strings.Contains(string(readme), "`"+ask+"`") {
 			t.Errorf("%s: the README lacks %s", l.Name, ask)
 		}
-		for what, code := range map[string]string{"set": l.Set("/bin/nbhush", "SOME_NAME"), "read": l.Read("SOME_NAME"), "ask": l.Ask("SOME_NAME")} {
+		for what, code := range map[string]string{"set": l.Set("/bin/nbhush", "SOME_NAME"), "put": l.Put("SOME_NAME", "text"), "read": l.Read("SOME_NAME"), "ask": l.Ask("SOME_NAME")} {
 			if !strings.Contains(code, "SOME_NAME") || regexp.MustCompile(`@[a-z]+@`).MatchString(code) {
 				t.Errorf("%s, %s: %s", l.Name, what, code)
 			}

@@ -27,8 +27,21 @@ const (
 type Source interface {
 	Get(ctx context.Context, name string) (secret.Value, error)
 	Names(ctx context.Context) ([]string, error)
-	// Know makes a copy of a value that the user typed known for this kernel.
-	Know(value secret.Value)
+	// Know makes a copy of a value known for this kernel: one that the user typed, or
+	// what was the value of name. It stands for name then, if that is not "".
+	Know(name string, value secret.Value)
+	// Consent asks the user for the value of a name for which Get's error is of
+	// CodeConsent. It returns when that has answered, or cannot.
+	Consent(ctx context.Context, q Question) (secret.Value, error)
+	// Refresh says which of the values that the kernel holds have to change. It asks nobody.
+	Refresh(ctx context.Context, held []api.Held) (api.Refreshed, error)
+}
+
+// Question is a wish for consent.
+type Question struct {
+	Name string
+	Cell string     // msg_id of the request that asks, as far as the asker knows, or ""
+	From zsock.Conn // of the process that asks
 }
 
 // Server is an endpoint that kernels ask.
@@ -70,7 +83,7 @@ func (s *Server) answer(m zsock.Message) {
 	if at < 0 {
 		return // not from a REQ, which could not read an answer either
 	}
-	parts, values, err := s.ask(m.Frames[at:])
+	parts, values, err := s.ask(func() zsock.Conn { return s.router.Conn(m.Peer) }, m.Frames[at:])
 	if err != nil {
 		parts = [][]byte{[]byte("error"), encodeError(err)}
 	}
@@ -92,7 +105,7 @@ func envelope(frames [][]byte) int {
 }
 
 // ask returns the frames of the reply, and the values in them for the caller to wipe.
-func (s *Server) ask(request [][]byte) ([][]byte, []secret.Value, error) {
+func (s *Server) ask(from func() zsock.Conn, request [][]byte) ([][]byte, []secret.Value, error) {
 	if len(request) < 3 || !bytes.Equal(request[0], []byte(Version)) {
 		return nil, nil, &api.Error{
 			Code: api.CodeVersion, Message: "the request is not one of " + Version,
@@ -106,16 +119,18 @@ func (s *Server) ask(request [][]byte) ([][]byte, []secret.Value, error) {
 		}
 	}
 	names := request[3:]
-	switch {
-	case string(request[2]) == "names":
+	switch verb := string(request[2]); {
+	case verb == "names":
 		return s.names()
-	case string(request[2]) == "know" && len(names) == 1:
-		value := secret.New(bytes.Clone(names[0]))
-		s.source.Know(value)
-		value.Wipe()
-		clear(names[0])
-		return [][]byte{[]byte("ok")}, nil, nil
-	case string(request[2]) != "get" || len(names) == 0 || len(names) > maxNames:
+	case verb == "know" && len(names) == 1:
+		return s.know("", names[0])
+	case verb == "former" && len(names) == 2:
+		return s.know(string(names[0]), names[1])
+	case verb == "consent" && (len(names) == 1 || len(names) == 2):
+		return s.consent(from(), names)
+	case verb == "refresh" && len(names)%2 == 0 && len(names)/2 <= maxNames:
+		return s.refresh(names)
+	case verb != "get" || len(names) == 0 || len(names) > maxNames:
 		return nil, nil, &api.Error{Code: api.CodeBadInput, Message: "the request names no secret, or too many"}
 	}
 	reply := [][]byte{[]byte("ok")}
@@ -131,6 +146,65 @@ func (s *Server) ask(request [][]byte) ([][]byte, []secret.Value, error) {
 		}
 		values = append(values, v)
 		reply = append(reply, v.Reveal())
+	}
+	return reply, values, nil
+}
+
+// know has value stand for name, which may be "", in what this kernel shows.
+func (s *Server) know(name string, value []byte) ([][]byte, []secret.Value, error) {
+	if name != "" {
+		if _, err := secret.ParseName(name); err != nil {
+			return nil, nil, err
+		}
+	}
+	v := secret.New(bytes.Clone(value))
+	s.source.Know(name, v)
+	v.Wipe()
+	clear(value)
+	return [][]byte{[]byte("ok")}, nil, nil
+}
+
+// consent asks the user; request is a name and the cell that asks.
+func (s *Server) consent(from zsock.Conn, request [][]byte) ([][]byte, []secret.Value, error) {
+	name, err := secret.ParseName(string(request[0]))
+	if err != nil {
+		return nil, nil, err
+	}
+	q := Question{Name: string(name), From: from}
+	if len(request) == 2 {
+		q.Cell = string(request[1])
+	}
+	v, err := s.source.Consent(s.ctx, q)
+	if err != nil {
+		return nil, nil, err
+	}
+	return [][]byte{[]byte("ok"), v.Reveal()}, []secret.Value{v}, nil
+}
+
+// refresh answers pairs of name and SHA-256 with triples: name, "new", value, or
+// name, "gone", nothing.
+func (s *Server) refresh(pairs [][]byte) ([][]byte, []secret.Value, error) {
+	var held []api.Held
+	for i := 0; i < len(pairs); i += 2 {
+		name, err := secret.ParseName(string(pairs[i]))
+		if err != nil {
+			return nil, nil, err
+		}
+		held = append(held, api.Held{Name: string(name), Sum: pairs[i+1]})
+	}
+	r, err := s.source.Refresh(s.ctx, held)
+	if err != nil {
+		return nil, nil, err
+	}
+	reply := [][]byte{[]byte("ok")}
+	var values []secret.Value
+	for name, b := range r.New {
+		v := secret.New(b)
+		values = append(values, v)
+		reply = append(reply, []byte(name), []byte("new"), v.Reveal())
+	}
+	for _, name := range r.Gone {
+		reply = append(reply, []byte(name), []byte("gone"), nil)
 	}
 	return reply, values, nil
 }

@@ -14,6 +14,10 @@ type Dirs struct {
 	Config string // jupyter_config.py
 	Data   string // kernels/NAME of this user
 
+	// Runtime has the connection files of running kernels and the files of
+	// running servers. An older Jupyter put them below XDG_RUNTIME_DIR.
+	Runtime string
+
 	// NoConfig says that JUPYTER_NO_CONFIG is set: a Jupyter that starts
 	// with this environment reads no configuration at all.
 	NoConfig bool
@@ -45,7 +49,10 @@ func FindDirs(getenv func(string) string) (Dirs, error) {
 	if d.Data == "" {
 		d.Data = data
 	}
-	for _, p := range []*string{&d.Config, &d.Data} {
+	if d.Runtime = getenv("JUPYTER_RUNTIME_DIR"); d.Runtime == "" {
+		d.Runtime = filepath.Join(d.Data, "runtime")
+	}
+	for _, p := range []*string{&d.Config, &d.Data, &d.Runtime} {
 		abs, err := filepath.Abs(*p)
 		if err != nil {
 			return Dirs{}, err

@@ -59,7 +59,8 @@ func sum(b []byte) string {
 }
 
 // Enable wraps the specs called names, or every spec that Jupyter lists. What
-// cannot be wrapped is skipped and says why. A second call changes nothing.
+// cannot be wrapped is skipped and says why, and so is a spec with a provisioner
+// of its own, which it keeps, unless it is named. A second call changes nothing.
 func (k Kernels) Enable(ctx context.Context, names []string) ([]Outcome, error) {
 	if !filepath.IsAbs(k.Binary) {
 		return nil, fmt.Errorf("%s is not an absolute path", k.Binary)
@@ -78,6 +79,9 @@ func (k Kernels) Enable(ctx context.Context, names []string) ([]Outcome, error) 
 	}
 	var all []Outcome
 	for _, s := range specs {
+		if len(names) > 0 && s.foreign() {
+			s.Problem = ""
+		}
 		o, err := k.enable(s)
 		if denied(err) {
 			o, err = Outcome{Name: s.Name, File: s.File, Did: DidSkip, Why: err.Error()}, nil

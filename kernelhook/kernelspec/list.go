@@ -35,11 +35,16 @@ type Spec struct {
 	Gone   bool   `json:"gone,omitempty"`
 	// Provisioner is the kernel provisioner that the spec names itself, "" for the default one.
 	Provisioner string `json:"provisioner,omitempty"`
-	// Problem is why the spec cannot be wrapped.
+	// Problem is why the spec cannot be wrapped, or, where its provisioner is
+	// the reason, why it is wrapped only by its name.
 	Problem string `json:"problem,omitempty"`
 
 	raw []byte // the spec in JSON, where there is no file
 }
+
+// foreign reports whether a kernel provisioner other than Jupyter's own starts the
+// kernel. Nobody knows whether it does so on this machine but who uses it.
+func (s Spec) foreign() bool { return s.Provisioner != "" && s.Provisioner != "local-provisioner" }
 
 // Wrapped reports whether the spec starts nbhush.
 func (s Spec) Wrapped() bool { return s.Binary != "" }
@@ -204,7 +209,7 @@ func newSpec(name, dir string, raw []byte) Spec {
 	switch {
 	case isNbhush(f.argv[0]):
 		s.Problem = "its argv begins with nbhush in a way of its own"
-	case s.Provisioner != "" && s.Provisioner != "local-provisioner":
+	case s.foreign():
 		s.Problem = fmt.Sprintf("it is started by the kernel provisioner %q, which may start it on another machine", s.Provisioner)
 	}
 	return s

@@ -23,4 +23,19 @@
 // kernel_info_request and a silent execute_request; requests of clients on
 // shell wait until they are answered and the kernel's iopub has been heard.
 // What belongs to the hook's own messages reaches no client.
+//
+// # Questions
+//
+// Ask puts a question of the hook to the client whose cell runs, as an
+// input_request of the same form as the kernel's. Cells remembers which requests
+// to execute code have no reply yet, and who sent them. A client has one question
+// at a time (turns), since many do not say in an input_reply what it answers:
+//
+//	kernel's input_request ──> held while the hook asks ──────────> client
+//	Ask ──> waits while the client has a question of the kernel ──> client
+//	client's input_reply ──┬─ to the hook's question: never reaches the kernel, also when it is late
+//	                       └─ anything else ──> kernel
+//
+// A question is void when its cell has ended, however that came: an answer, an
+// error, an interrupt.
 package proxy

@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
 	"encoding/json"
@@ -65,6 +66,10 @@ func (o *ownRequests) mine(parent []byte, idle bool) bool {
 func (p *Proxy) greet(ctx context.Context) {
 	defer close(p.gate)
 	info, ok := p.kernelInfo(ctx)
+	if ok {
+		model := bytes.Clone(info.Header())
+		p.model.Store(&model)
+	}
 	if !ok || p.Bootstrap == nil {
 		return
 	}

@@ -105,10 +105,12 @@ func (p *Proxy) noticeMessage(like wire.Message, parent []byte) wire.Message {
 
 // newHeader returns a header for a message of the kernel's session, made after
 // one that the kernel wrote.
-func newHeader(like []byte, msgType string) []byte {
+func newHeader(like []byte, msgType string) []byte { return newHeaderWith(like, msgType, rand.Text()) }
+
+func newHeaderWith(like []byte, msgType, id string) []byte {
 	h := map[string]any{}
 	_ = json.Unmarshal(like, &h)
-	h["msg_id"] = rand.Text()
+	h["msg_id"] = id
 	h["msg_type"] = msgType
 	h["date"] = time.Now().UTC().Format("2006-01-02T15:04:05.000000Z")
 	return encode(h)

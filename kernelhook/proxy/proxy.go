@@ -45,6 +45,9 @@ type Proxy struct {
 	notice notice
 	iopub  iopub
 	askers askers
+	cells  cells
+	turns  turns
+	model  atomic.Pointer[[]byte] // a header of the kernel's own
 }
 
 // Run connects to the kernel, then binds the endpoints for clients, and carries
@@ -123,8 +126,15 @@ func (p *Proxy) request(ctx context.Context, c channel, msg zsock.Message) {
 	case <-ctx.Done():
 		return
 	}
+	known := msg.Trusted
 	if !msg.Trusted || p.notice.pending.Load() {
-		p.inspect(p.front.routers[c], msg)
+		known = p.inspect(p.front.routers[c], msg)
+	}
+	if c == stdin && p.isAnswer(msg) {
+		return
+	}
+	if c == shell && known {
+		p.cells.began(msg.Peer, msg.Frames)
 	}
 	if p.askers.needed.Load() {
 		p.askers.note(msg.Peer, msg.Frames)
@@ -133,16 +143,18 @@ func (p *Proxy) request(ctx context.Context, c channel, msg zsock.Message) {
 }
 
 // inspect looks at a request that the proxy acts on: the first one of a
-// connection, which shows that it has the key, and the first ones to execute code.
-func (p *Proxy) inspect(from *zsock.Router, msg zsock.Message) {
+// connection, which shows that it has the key, and the first ones to execute
+// code. It reports whether the signature is valid.
+func (p *Proxy) inspect(from *zsock.Router, msg zsock.Message) bool {
 	m, err := wire.Parse(msg.Frames)
 	if err != nil || !p.Signer.Verify(m) {
-		return // the kernel says what it thinks of it
+		return false // the kernel says what it thinks of it
 	}
 	if !msg.Trusted {
 		from.Trust(msg.Peer)
 	}
 	p.notice.seen(m)
+	return true
 }
 
 // reply carries a reply or an input_request to the client that it is for.
@@ -167,12 +179,24 @@ func (p *Proxy) reply(ctx context.Context, c channel, msg zsock.Message) {
 		return
 	}
 	p.stage.Flush(m)
+	if c == shell {
+		if cell := p.cells.replied(m); cell != nil {
+			p.turns.ended(cell)
+		}
+	}
 	frames := p.Redactor.Message(ctx, m).Frames
 	if peer == nil {
 		peer, frames = frames[0], frames[1:]
 	}
-	_ = p.front.routers[c].Send(peer, frames) // a client that is gone needs no reply
-	msg.Release()
+	send := func() {
+		_ = p.front.routers[c].Send(peer, frames) // a client that is gone needs no reply
+		msg.Release()
+	}
+	if c == stdin {
+		p.kernelAsks(peer, m, send)
+		return
+	}
+	send()
 }
 
 // notice is a line that the first cell shows.

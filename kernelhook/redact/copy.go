@@ -34,7 +34,7 @@ func (r *Redactor) Copy(ctx context.Context, dst io.Writer, src io.Reader) error
 			}
 		}
 	}()
-	c := copier{finder: r.Finder, dst: dst}
+	c := copier{redactor: r, dst: dst}
 	err := c.run(ctx, chunks)
 	if err == nil && !errors.Is(readErr, io.EOF) {
 		err = readErr
@@ -45,11 +45,11 @@ func (r *Redactor) Copy(ctx context.Context, dst io.Writer, src io.Reader) error
 // copier holds the end of a text that was not written yet, or was written but
 // may be the start of a value.
 type copier struct {
-	finder match.Finder
-	dst    io.Writer
-	left   []byte // written
-	held   []byte // not written
-	told   bool   // that text was withheld
+	redactor *Redactor
+	dst      io.Writer
+	left     []byte // written
+	held     []byte // not written
+	told     bool   // that text was withheld
 }
 
 func (c *copier) run(ctx context.Context, chunks <-chan []byte) error {
@@ -85,7 +85,7 @@ func (c *copier) add(ctx context.Context, b []byte, flush bool) error {
 	}
 	old := &piece{raw: c.left, sent: true}
 	p := &piece{raw: text, joins: true}
-	length, tail, err := search(ctx, c.finder, []*piece{old, p})
+	length, tail, err := c.redactor.search(ctx, []*piece{old, p})
 	if err != nil {
 		return c.withhold(err)
 	}

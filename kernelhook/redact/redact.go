@@ -15,6 +15,9 @@ import (
 type Redactor struct {
 	// Finder says where the values are.
 	Finder match.Finder
+	// Spelled says that values are also looked for whose characters are
+	// separated, as in "s e c r e t" or ['s', 'e', …].
+	Spelled bool
 	// Signer signs the messages that were changed.
 	Signer *wire.Signer
 }
@@ -44,7 +47,7 @@ func (r *Redactor) Message(ctx context.Context, m wire.Message) wire.Message {
 	for i, p := range d.pieces {
 		pieces[i] = &p.piece
 	}
-	if _, _, err := search(ctx, r.Finder, pieces); err != nil {
+	if _, _, err := r.search(ctx, pieces); err != nil {
 		return d.withheld(r.Signer, err, false)
 	}
 	return d.redacted(r.Signer)

@@ -32,7 +32,7 @@ type piece struct {
 type hit struct {
 	start, end int // in raw
 	name       string
-	rest       bool // its beginning is in an earlier piece: no second placeholder
+	rest       bool // its beginning is in an earlier hit: no second placeholder
 }
 
 // separator keeps matches from reaching over two pieces that do not join. A
@@ -41,12 +41,12 @@ const separator = 0
 
 // search finds the spans in all pieces as one text. It returns the length of
 // that text and of the end of it which later text could still change.
-func search(ctx context.Context, f match.Finder, pieces []*piece) (length, tail int, err error) {
+func (r *Redactor) search(ctx context.Context, pieces []*piece) (length, tail int, err error) {
 	total := 0
 	for _, p := range pieces {
 		total += len(p.raw) - p.from + 1
 	}
-	s := searcher{ctx: ctx, finder: f, limit: window}
+	s := searcher{Redactor: r, ctx: ctx, limit: window}
 	kept, _ := buffers.Get().(*[]byte)
 	if kept != nil {
 		s.buf = (*kept)[:0]
@@ -71,14 +71,14 @@ func search(ctx context.Context, f match.Finder, pieces []*piece) (length, tail 
 	if s.err != nil {
 		return 0, 0, s.err
 	}
-	res, err := f.Find(ctx, s.buf)
+	spans, tail, err := r.look(ctx, s.buf)
 	if err != nil {
 		return 0, 0, err
 	}
 	length = s.base + len(s.buf)
-	s.take(res.Spans, s.base, length)
+	s.take(spans, s.base, length)
 	assign(pieces, s.spans, length)
-	return length, min(max(res.Tail, 0), len(s.buf)), nil
+	return length, tail, nil
 }
 
 // buffers are for the text of small searches, up to keepBuffer bytes.
@@ -88,24 +88,25 @@ const keepBuffer = 256 << 10
 
 // searcher searches a text that comes in parts.
 type searcher struct {
-	ctx    context.Context
-	finder match.Finder
-	buf    []byte // the end of the text, which was not searched yet
-	base   int    // offset of buf in the whole text
-	limit  int    // length from which on buf is searched
-	spans  []match.Span
-	done   int   // offset up to which spans are final
-	err    error // nothing is known any more
+	*Redactor
+	ctx   context.Context
+	buf   []byte // the end of the text, which was not searched yet
+	base  int    // offset of buf in the whole text
+	limit int    // length from which on buf is searched
+	spans []found
+	done  int   // offset up to which spans are final
+	err   error // nothing is known any more
 
 	asked  []byte // the window before buf; its last overlap bytes are buf's first
 	answer chan answer
 	spare  []byte
 }
 
-// answer is what Find returned for a window.
+// answer is what look returned for a window.
 type answer struct {
-	match.Result
-	err error
+	spans []found
+	tail  int
+	err   error
 }
 
 // add appends p's text to buf, and has buf searched whenever it is full.
@@ -134,8 +135,8 @@ func (s *searcher) ask() {
 	}
 	text, found := s.buf, make(chan answer, 1)
 	go func() {
-		res, err := s.finder.Find(s.ctx, text)
-		found <- answer{res, err}
+		spans, tail, err := s.look(s.ctx, text)
+		found <- answer{spans, tail, err}
 	}()
 	s.asked, s.answer = text, found
 	s.buf = append(s.spare[:0], text[len(text)-overlap:]...)
@@ -156,7 +157,7 @@ func (s *searcher) settle() {
 		return
 	}
 	text, end := s.asked, s.base+overlap
-	s.take(a.Spans, end-len(text), end-min(max(a.Tail, 0), len(text)))
+	s.take(a.spans, end-len(text), end-a.tail)
 	if lacks := s.base - s.done; lacks > 0 {
 		s.buf = slices.Insert(s.buf, 0, text[len(text)-overlap-lacks:len(text)-overlap]...)
 		s.base = s.done
@@ -167,10 +168,10 @@ func (s *searcher) settle() {
 
 // take keeps what was found in a window that begins at the offset base of the
 // whole text: from where spans are final up to end, where they are now.
-func (s *searcher) take(spans []match.Span, base, end int) {
+func (s *searcher) take(spans []found, base, end int) {
 	for _, sp := range spans {
-		sp.Start, sp.End = max(base+sp.Start, s.done), base+sp.End
-		if sp.Start < sp.End && sp.End <= end {
+		sp.start, sp.end, sp.head = max(base+sp.start, s.done), base+sp.end, base+sp.head
+		if sp.start < sp.end && sp.end <= end {
 			s.spans = append(s.spans, sp)
 		}
 	}
@@ -178,8 +179,16 @@ func (s *searcher) take(spans []match.Span, base, end int) {
 }
 
 // assign gives every piece its share of the spans; the whole text ends at end.
-func assign(pieces []*piece, spans []match.Span, end int) {
+// A value has one placeholder in each text of pieces that join.
+func assign(pieces []*piece, spans []found, end int) {
+	if len(spans) == 0 {
+		return
+	}
+	placed := map[int]bool{} // by the heads of values
 	for i, p := range pieces {
+		if !p.joins {
+			clear(placed)
+		}
 		stop := end
 		if i+1 < len(pieces) {
 			stop = pieces[i+1].at
@@ -187,20 +196,21 @@ func assign(pieces []*piece, spans []match.Span, end int) {
 				stop--
 			}
 		}
-		k, _ := slices.BinarySearchFunc(spans, p.at, func(s match.Span, at int) int {
-			if s.End <= at {
+		k, _ := slices.BinarySearchFunc(spans, p.at, func(s found, at int) int {
+			if s.end <= at {
 				return -1
 			}
 			return 1
 		})
 		raw, text := p.from, 0
-		for ; k < len(spans) && spans[k].Start < stop; k++ {
+		for ; k < len(spans) && spans[k].start < stop; k++ {
 			sp := spans[k]
-			h := hit{name: sp.Name, rest: sp.Start < p.at && p.joins && !pieces[i-1].sent}
-			first, last := max(sp.Start, p.at)-p.at, min(sp.End, stop)-p.at
+			first, last := max(sp.start, p.at)-p.at, min(sp.end, stop)-p.at
 			if last <= first {
 				continue
 			}
+			h := hit{name: sp.name, rest: placed[sp.head]}
+			placed[sp.head] = placed[sp.head] || !p.sent
 			if !p.json {
 				h.start, h.end = p.from+first, p.from+last
 			} else {

@@ -48,7 +48,7 @@ func TestSearchOfLongTexts(t *testing.T) {
 		cut := mathrand.IntN(len(raw) / 30)
 		cut += bytes.Index(raw[cut:], []byte(`\n`)) // between two characters
 		pieces := []*piece{{raw: raw[:cut], json: true}, {raw: raw[cut:], json: true, joins: true}}
-		length, _, err := search(t.Context(), set, pieces)
+		length, _, err := (&Redactor{Finder: set}).search(t.Context(), pieces)
 		if err != nil || length != len(text) {
 			t.Fatalf("length %d, want %d; %v", length, len(text), err)
 		}
@@ -78,7 +78,7 @@ func TestSearchOfLongTextsFails(t *testing.T) {
 			}
 			return match.Result{}, nil
 		})
-		if _, _, err := search(t.Context(), f, []*piece{{raw: text}}); err == nil {
+		if _, _, err := (&Redactor{Finder: f}).search(t.Context(), []*piece{{raw: text}}); err == nil {
 			t.Errorf("no error although only %d questions were answered", failing)
 		}
 	}

@@ -138,7 +138,7 @@ func (s *Stage) search(ctx context.Context, fresh []*waiting) {
 		}
 	}
 	if len(streams) == 0 && len(pieces) > 0 {
-		_, _, err := search(ctx, s.redactor.Finder, pieces)
+		_, _, err := s.redactor.search(ctx, pieces)
 		settle(alone, err)
 	}
 	for i, st := range streams {
@@ -170,7 +170,7 @@ func (s *Stage) searchStream(ctx context.Context, pieces []*piece, alone []*wait
 		p.hits = slices.DeleteFunc(p.hits, func(h hit) bool { return h.start >= p.from })
 		pieces = append(pieces, p)
 	}
-	length, tail, err := search(ctx, s.redactor.Finder, pieces)
+	length, tail, err := s.redactor.search(ctx, pieces)
 	settle(alone, err)
 	if err != nil {
 		for _, w := range st.open {

@@ -7,6 +7,10 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"errors"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
 	"testing"
 )
 
@@ -85,11 +89,66 @@ func TestSigner(t *testing.T) {
 	}
 }
 
+// recorded are the messages of a real client and a real kernel, frame by frame as
+// libzmq delivers them, by file name; see testdata/capture.py.
+func recorded(t testing.TB) map[string][][]byte {
+	t.Helper()
+	files, err := filepath.Glob("testdata/jupyter/*.hex")
+	if err != nil || len(files) < 20 {
+		t.Fatalf("%d recorded messages: %v", len(files), err)
+	}
+	all := map[string][][]byte{}
+	for _, f := range files {
+		text, err := os.ReadFile(f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for line := range strings.Lines(string(text)) {
+			frame, err := hex.DecodeString(strings.TrimSpace(line))
+			if err != nil {
+				t.Fatal(err)
+			}
+			all[filepath.Base(f)] = append(all[filepath.Base(f)], frame)
+		}
+	}
+	return all
+}
+
+// What jupyter_client sends is parsed, is signed as this package signs, says its
+// type, and is the same when it is put together again.
+func TestRecorded(t *testing.T) {
+	s, err := NewSigner("hmac-sha256", []byte("not-a-real-key"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, in := range recorded(t) {
+		m, err := Parse(in)
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		if !s.Verify(m) {
+			t.Errorf("%s: the signature does not verify", name)
+		}
+		_, want, _ := strings.Cut(strings.TrimSuffix(name, ".hex"), "-")
+		if h, ok := ScanHeader(m.Header()); !ok || h.MsgType != want || h.MsgID == "" || h.Session == "" {
+			t.Errorf("%s: header %+v", name, h)
+		}
+		again := m.With(s, m.Metadata(), m.Content(), m.Buffers())
+		if !slices.EqualFunc(again.Frames, in, bytes.Equal) {
+			t.Errorf("%s: put together again it is another one", name)
+		}
+	}
+}
+
 // FuzzParse holds that what Parse returns, put together again, is what it got.
 func FuzzParse(f *testing.F) {
 	f.Add([]byte("id\n<IDS|MSG>\nsig\n{}\n{}\n{}\n{}\nbuffer"))
 	f.Add([]byte("<IDS|MSG>\n\n{}\n{}\n{}\n{}"))
 	f.Add([]byte("<IDS|MSG>"))
+	for _, frames := range recorded(f) {
+		f.Add(bytes.Join(frames, []byte("\n")))
+	}
 	f.Fuzz(func(t *testing.T, b []byte) {
 		in := bytes.Split(b, []byte("\n"))
 		m, err := Parse(in)
@@ -112,6 +171,12 @@ func FuzzScanHeader(f *testing.F) {
 	f.Add([]byte(` { } `))
 	f.Add([]byte(`{"msg_id":null,"session":1e5,"msg_type":[1,true]}`))
 	f.Add([]byte(`{"a":1 2,"b":`))
+	for _, frames := range recorded(f) {
+		if m, err := Parse(frames); err == nil {
+			f.Add(m.Header())
+			f.Add(m.Content())
+		}
+	}
 	f.Fuzz(func(t *testing.T, b []byte) {
 		got, ok := ScanHeader(b)
 		var all map[string]json.RawMessage

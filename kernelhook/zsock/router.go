@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"sync"
 )
 
@@ -89,6 +90,22 @@ func (r *Router) peer(id []byte) *peer {
 	r.ids.RLock()
 	defer r.ids.RUnlock()
 	return r.byID[string(id)]
+}
+
+// Conn is the connection of a peer, to look at who is at its other end.
+type Conn interface {
+	LocalAddr() net.Addr
+	RemoteAddr() net.Addr
+}
+
+// Conn returns the connection of the peer with this routing id, nil if there is
+// none. On a Unix socket it is a *net.UnixConn.
+func (r *Router) Conn(peer []byte) Conn {
+	p := r.peer(peer)
+	if p == nil {
+		return nil
+	}
+	return p.conn
 }
 
 // Send sends one message to the peer with this routing id. It does not wait:

@@ -25,5 +25,6 @@
 // What only looks like a secret is asked for by another op, where the agent
 // knows it (LOOKS in agent.py). That search is slow: large texts that were clean
 // at an earlier save are not searched again. If something was found, nbhush strip
-// decides in the notebook's folder, since it knows the exceptions.
+// decides in the notebook's folder, since it knows the exceptions; so it does for
+// values where an nbhush.toml has rules for them.
 package jupyter

@@ -27,10 +27,25 @@ func (l *lexer) fail(format string, args ...any) error {
 
 // peek skips white space and returns the byte at pos, 0 at the end of src.
 func (l *lexer) peek() byte {
+	if l.pos < len(l.src) && l.src[l.pos] > ' ' {
+		return l.src[l.pos]
+	}
+	return l.space()
+}
+
+func (l *lexer) space() byte {
+	const spaces = 0x2020202020202020
 	for l.pos < len(l.src) {
 		switch c := l.src[l.pos]; c {
-		case ' ', '\n', '\r', '\t':
+		case ' ', '\r', '\t':
 			l.pos++
+		case '\n':
+			for l.pos++; l.pos+8 <= len(l.src); l.pos += 8 { // the indent
+				if m := word(l.src[l.pos:]) ^ spaces; m != 0 {
+					l.pos += bits.TrailingZeros64(m) / 8
+					break
+				}
+			}
 		default:
 			return c
 		}
@@ -72,6 +87,10 @@ func (l *lexer) str() (span, error) {
 			return span{uint32(start), uint32(l.pos-1) | escaped}, nil
 		case '\\':
 			escaped = escapedBit
+			if l.pos+1 < len(l.src) && escapes[l.src[l.pos+1]] != 0 {
+				l.pos += 2
+				continue
+			}
 			_, n := unescape(l.src[l.pos:])
 			if n == 0 {
 				return span{}, l.fail("a string holds an unknown escape")
@@ -86,6 +105,12 @@ func (l *lexer) str() (span, error) {
 // special returns the index of the first quote, backslash or control character
 // at or after i.
 func special(src []byte, i int) int {
+	if i+8 <= len(src) { // most strings are short
+		if m := specials(word(src[i:])); m != 0 {
+			return i + bits.TrailingZeros64(m)/8
+		}
+		i += 8
+	}
 	for ; i+32 <= len(src); i += 32 {
 		b := src[i : i+32]
 		m0, m1, m2, m3 := specials(word(b)), specials(word(b[8:])), specials(word(b[16:])), specials(word(b[24:]))
@@ -215,31 +240,84 @@ func (l *lexer) object(member func() error) error {
 
 // list reads items with commas between them up to the closing bracket.
 func (l *lexer) list(closing byte, item func() error) error {
+	more, err := l.enter(closing)
+	for more && err == nil {
+		if err = item(); err == nil {
+			more, err = l.next(closing)
+		}
+	}
+	return err
+}
+
+// enter reads the opening bracket of an array or object, and the closing one if there is nothing between.
+func (l *lexer) enter(closing byte) (more bool, err error) {
 	l.pos++
 	if l.depth++; l.depth > maxDepth {
-		return l.fail("arrays and objects nest deeper than %d", maxDepth)
+		return false, l.fail("arrays and objects nest deeper than %d", maxDepth)
 	}
 	if l.peek() == closing {
 		l.pos++
 		l.depth--
-		return nil
+		return false, nil
 	}
+	return true, l.named(closing)
+}
+
+// next reads what is behind an item: a comma or the closing bracket.
+func (l *lexer) next(closing byte) (more bool, err error) {
+	switch l.peek() {
+	case ',':
+		l.pos++
+		return true, l.named(closing)
+	case closing:
+		l.pos++
+		l.depth--
+		return false, nil
+	}
+	return false, l.unexpected(fmt.Sprintf("a comma or %q", closing))
+}
+
+// named checks that a member of an object begins with a name.
+func (l *lexer) named(closing byte) error {
+	if closing == '}' && l.peek() != '"' {
+		return l.unexpected("a name")
+	}
+	return nil
+}
+
+// skip reads any value. It keeps the brackets that are open itself: to be called for each took longer.
+func (l *lexer) skip() error {
+	var few [64]byte
+	open := few[:0] // what closes them
 	for {
-		if c := l.peek(); closing == '}' && c != '"' {
-			return l.unexpected("a name")
-		}
-		if err := item(); err != nil {
-			return err
-		}
-		switch l.peek() {
-		case ',':
-			l.pos++
-		case closing:
-			l.pos++
-			l.depth--
-			return nil
+		more, err := false, error(nil)
+		switch c := l.peek(); c {
+		case '"':
+			_, err = l.str()
+		case '{', '[':
+			open = append(open, c+2)
+			more, err = l.enter(c + 2)
+			if !more {
+				open = open[:len(open)-1]
+			}
 		default:
-			return l.unexpected(fmt.Sprintf("a comma or %q", closing))
+			err = l.scalar()
+		}
+		for !more && err == nil {
+			if len(open) == 0 {
+				return nil
+			}
+			if more, err = l.next(open[len(open)-1]); !more {
+				open = open[:len(open)-1]
+			}
+		}
+		if err == nil && open[len(open)-1] == '}' {
+			if _, err = l.str(); err == nil {
+				err = l.expect(':')
+			}
+		}
+		if err != nil {
+			return err
 		}
 	}
 }

@@ -1,5 +1,7 @@
 package notebook
 
+import "slices"
+
 // Range is the half-open range [Start, End) of bytes.
 type Range struct{ Start, End int }
 
@@ -16,16 +18,24 @@ func Splice(src []byte, edits []Edit) []byte {
 	if len(edits) == 0 {
 		return src
 	}
+	return AppendSplice(nil, src, edits)
+}
+
+// AppendSplice appends src with edits made to dst.
+func AppendSplice(dst, src []byte, edits []Edit) []byte {
 	size := len(src)
 	for _, e := range edits {
 		size += len(e.New) - (e.End - e.Start)
 	}
-	out := make([]byte, 0, size)
+	if dst == nil {
+		dst = make([]byte, 0, size)
+	}
+	dst = slices.Grow(dst, size)
 	at := 0
 	for _, e := range edits {
-		out = append(out, src[at:e.Start]...)
-		out = append(out, e.New...)
+		dst = append(dst, src[at:e.Start]...)
+		dst = append(dst, e.New...)
 		at = e.End
 	}
-	return append(out, src[at:]...)
+	return append(dst, src[at:]...)
 }

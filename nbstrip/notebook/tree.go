@@ -18,22 +18,39 @@ type Node struct {
 // JSON as the package comment has it. Of a member whose name is in shallow the
 // tree goes that many levels deep, which saves time and memory; all of src is checked.
 func Parse(src []byte, shallow map[string]int) (*Node, error) {
-	p := parser{lexer: lexer{src: src}, shallow: shallow}
-	p.skipValue, p.skipMember = p.skip, p.member
-	if len(src) > maxSize {
-		return nil, p.fail("it is larger than %d bytes", maxSize)
+	return new(Parser).Parse(src, shallow)
+}
+
+// Deepen makes the items of n, if any, and of what is in it, where Parse went
+// less deep. The source is that of Parse.
+func (n *Node) Deepen(src []byte) {
+	if n == nil || len(n.Items) > 0 || src[n.Start] != '{' && src[n.Start] != '[' {
+		return
 	}
-	if mark := []byte("\ufeff"); bytes.HasPrefix(src, mark) {
-		p.pos = len(mark)
+	p := Parser{lexer: lexer{src: src, pos: n.Start}}
+	if whole, err := p.node(maxDepth); err == nil {
+		n.Items = whole.Items
 	}
-	n, err := p.node(maxDepth)
-	if err != nil {
-		return nil, err
+}
+
+// Blank reports whether n has nothing but brackets, names and empty strings.
+func (n *Node) Blank(src []byte) bool {
+	l := lexer{src: src[:n.End], pos: n.Start}
+	for {
+		switch l.peek() {
+		case 0:
+			return true
+		case '{', '}', '[', ']', ',', ':':
+			l.pos++
+		case '"':
+			start := l.pos
+			if _, err := l.str(); err != nil || l.pos-start > len(`""`) && l.peek() != ':' {
+				return false
+			}
+		default:
+			return false
+		}
 	}
-	if p.peek() != 0 || p.pos < len(src) {
-		return nil, p.unexpected("the end of the file")
-	}
-	return &n, nil
 }
 
 // Get returns the member called key, the last one of them as in Python; nil if there is none.
@@ -50,15 +67,16 @@ func (n *Node) Get(key string) *Node {
 }
 
 // Edits returns the edits that the marks in the tree ask for.
-func (n *Node) Edits() []Edit { return n.appendEdits(nil) }
+func (n *Node) Edits() []Edit { return n.AppendEdits(nil) }
 
-func (n *Node) appendEdits(edits []Edit) []Edit {
+// AppendEdits appends the edits that the marks in the tree ask for.
+func (n *Node) AppendEdits(edits []Edit) []Edit {
 	if n.New != nil {
 		return append(edits, Edit{Start: n.Start, End: n.End, New: n.New})
 	}
 	for i := 0; i < len(n.Items); i++ {
 		if !n.Items[i].Drop {
-			edits = n.Items[i].appendEdits(edits)
+			edits = n.Items[i].AppendEdits(edits)
 			continue
 		}
 		first := i
@@ -89,40 +107,85 @@ func (n *Node) begin() int {
 	return n.Start
 }
 
-// parser makes the tree.
-type parser struct {
+// maxKept is how many nodes a Parser keeps room for from one tree to the next: a few MB.
+const maxKept = 1 << 15
+
+// Parser makes trees, each in the memory of the one before. It is for one goroutine.
+type Parser struct {
 	lexer
-	shallow               map[string]int
-	skipValue, skipMember func() error // skip and member, made once
+	shallow map[string]int
+	open    []Node // items of the arrays and objects that are open
+	room    []Node // items of those that are complete
+	used    int
+}
+
+// Parse is the function Parse; the tree is valid until the next one is made.
+func (p *Parser) Parse(src []byte, shallow map[string]int) (*Node, error) {
+	p.lexer, p.shallow, p.open, p.used = lexer{src: src}, shallow, p.open[:0], 0
+	if len(p.room) > maxKept || cap(p.open) > maxKept {
+		p.room, p.open = nil, nil
+	}
+	if len(src) > maxSize {
+		return nil, p.fail("it is larger than %d bytes", maxSize)
+	}
+	if mark := []byte("\ufeff"); bytes.HasPrefix(src, mark) {
+		p.pos = len(mark)
+	}
+	n, err := p.node(maxDepth)
+	if err != nil {
+		return nil, err
+	}
+	if p.peek() != 0 || p.pos < len(src) {
+		return nil, p.unexpected("the end of the file")
+	}
+	return &n, nil
+}
+
+// keep moves the open items from first on to where they stay.
+func (p *Parser) keep(first int) []Node {
+	n := len(p.open) - first
+	if n == 0 {
+		return nil
+	}
+	if p.used+n > len(p.room) { // what is in the old one stays there
+		p.room, p.used = make([]Node, max(n, 2*len(p.room), 64)), 0
+	}
+	items := p.room[p.used : p.used+n : p.used+n]
+	p.used += copy(items, p.open[first:])
+	p.open = p.open[:first]
+	return items
 }
 
 // node reads a value and levels of what is in it.
-func (p *parser) node(levels int) (n Node, err error) {
+func (p *Parser) node(levels int) (n Node, err error) {
 	c := p.peek()
 	n.Start = p.pos
-	switch {
-	case levels == 0:
+	if levels == 0 || c != '{' && c != '[' {
 		err = p.skip()
-	case c == '{':
-		err = p.object(func() error {
-			m, err := p.memberNode(levels - 1)
-			n.Items = append(n.Items, m)
-			return err
-		})
-	case c == '[':
-		err = p.array(func() error {
-			item, err := p.node(levels - 1)
-			n.Items = append(n.Items, item)
-			return err
-		})
-	default:
-		err = p.skip()
+		n.End = p.pos
+		return n, err
 	}
+	closing, first := c+2, len(p.open)
+	more, err := p.enter(closing)
+	for more && err == nil {
+		var item Node
+		if closing == '}' {
+			item, err = p.member(levels - 1)
+		} else {
+			item, err = p.node(levels - 1)
+		}
+		p.open = append(p.open, item)
+		if err == nil {
+			more, err = p.next(closing)
+		}
+	}
+	n.Items = p.keep(first)
 	n.End = p.pos
 	return n, err
 }
 
-func (p *parser) memberNode(levels int) (Node, error) {
+// member reads a member of an object, at its name.
+func (p *Parser) member(levels int) (Node, error) {
 	at := Range{Start: p.pos}
 	name, err := p.str()
 	if err != nil {
@@ -133,35 +196,12 @@ func (p *parser) memberNode(levels int) (Node, error) {
 		return Node{}, err
 	}
 	key := name.word(p.src)
-	if max, ok := p.shallow[key]; ok {
-		levels = min(levels, max)
+	if c := p.peek(); c == '{' || c == '[' {
+		if max, ok := p.shallow[key]; ok {
+			levels = min(levels, max)
+		}
 	}
 	n, err := p.node(levels)
 	n.Name, n.Key = at, key
 	return n, err
-}
-
-// skip reads any value.
-func (p *parser) skip() error {
-	switch p.peek() {
-	case '"':
-		_, err := p.str()
-		return err
-	case '{':
-		return p.object(p.skipMember)
-	case '[':
-		return p.array(p.skipValue)
-	}
-	return p.scalar()
-}
-
-// member skips any member of an object, at its name.
-func (p *parser) member() error {
-	if _, err := p.str(); err != nil {
-		return err
-	}
-	if err := p.expect(':'); err != nil {
-		return err
-	}
-	return p.skip()
 }

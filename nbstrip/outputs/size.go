@@ -6,15 +6,25 @@ import (
 	"github.com/nbhush/nbhush/nbstrip/notebook"
 )
 
-// small reports whether out has at most MaxSize characters: those of all
-// strings, numbers and words in it, names of members not counted.
-func (s *stripper) small(out *notebook.Node) bool {
-	if s.o.MaxSize == 0 && s.text(out.Get("output_type")) != "" {
+// small reports whether out, as it will be, has at most MaxSize characters: those
+// of all strings, numbers and words in it, names of members not counted. nbstripout
+// counts before it takes counts out, so that a second time may find it larger.
+func (s *Stripper) small(out *notebook.Node) bool {
+	if s.o.MaxSize == 0 && !out.Blank(s.src) {
 		return false // as nearly always: no need to look inside
 	}
 	src := s.src[out.Start:out.End]
 	whole, err := notebook.Parse(src, nil)
-	return err == nil && size(src, whole) <= s.o.MaxSize
+	if err != nil {
+		return false
+	}
+	sum := size(src, whole)
+	for i := range whole.Items {
+		if m := &whole.Items[i]; m.Key == "execution_count" && !s.o.KeepCount {
+			sum += len("null") - size(src, m)
+		}
+	}
+	return sum <= s.o.MaxSize
 }
 
 func size(src []byte, n *notebook.Node) (sum int) {

@@ -14,47 +14,68 @@ import (
 // ErrContradiction says that a cell is told both to keep and not to keep its output.
 var ErrContradiction = errors.New("cell metadata contradicts tags: `keep_output` is false, but `keep_output` in tags")
 
-// shallow says how deep to look: at the members of outputs, and at nothing in results.
-var shallow = map[string]int{"outputs": 2, "results": 1}
+// shallow says how deep to look at first; what turns out to matter is looked at again.
+var shallow = map[string]int{"outputs": 1, "results": 0, "source": 0, "input": 0, "attachments": 0, "metadata": 1}
 
-// shallower is for Options that say nothing of sources.
-var shallower = map[string]int{"outputs": 2, "results": 1, "source": 0, "input": 0, "attachments": 0}
+// maxKept is how large a result a Stripper keeps room for, in bytes.
+const maxKept = 4 << 20
 
 // Strip returns src without what o says should go; it is src itself if nothing
 // is to go. A src that is no JSON object is a *notebook.NotNotebookError. It
 // never changes src and may be called by many goroutines.
-func Strip(src []byte, o Options) ([]byte, error) {
-	depths := shallow
-	if !o.DropEmptyCells && len(o.ExtraKeys) == 0 {
-		depths = shallower
-	}
-	root, err := notebook.Parse(src, depths)
+func Strip(src []byte, o Options) ([]byte, error) { return New(o).Strip(src) }
+
+// Stripper strips one notebook after the other, each in the memory of the one
+// before. It is for one goroutine.
+type Stripper struct {
+	o                Options
+	ofNotebook, keys []string // of the notebook's metadata, and of cells
+
+	parser notebook.Parser
+	edits  []notebook.Edit
+	out    []byte
+
+	// of the notebook at hand
+	src        []byte
+	keepOutput bool
+	cells      int // seen, and not dropped
+}
+
+// New returns a Stripper for o.
+func New(o Options) *Stripper {
+	s := &Stripper{o: o}
+	s.ofNotebook, s.keys = o.keys()
+	return s
+}
+
+// Strip is the function Strip; the result is valid until the next one is made.
+func (s *Stripper) Strip(src []byte) ([]byte, error) {
+	root, err := s.parser.Parse(src, shallow)
 	if err != nil {
 		return nil, err
 	}
-	s := stripper{src: src, o: o, keepOutput: o.KeepOutput}
+	s.src, s.keepOutput, s.cells = src, s.o.KeepOutput, 0
 	if src[root.Start] != '{' {
 		return nil, &notebook.NotNotebookError{Line: 1, Reason: "it is no JSON object"}
 	}
 	isNote := root.Get("cells") == nil && root.Get("worksheets") == nil && root.Get("paragraphs") != nil
-	if o.Zeppelin || isNote {
+	if s.o.Zeppelin || isNote {
 		s.zeppelin(root)
 	} else if err := s.notebook(root); err != nil {
 		return nil, err
 	}
-	return notebook.Splice(src, root.Edits()), nil
-}
-
-type stripper struct {
-	src        []byte
-	o          Options
-	keepOutput bool
-	cells      int // seen, and not dropped
-	cellKeys   []string
+	if s.edits = root.AppendEdits(s.edits[:0]); len(s.edits) == 0 {
+		return src, nil
+	}
+	if cap(s.out) > maxKept {
+		s.out = nil
+	}
+	s.out = notebook.AppendSplice(s.out[:0], src, s.edits)
+	return s.out, nil
 }
 
 // zeppelin empties the results of all paragraphs.
-func (s *stripper) zeppelin(root *notebook.Node) {
+func (s *Stripper) zeppelin(root *notebook.Node) {
 	for _, p := range s.items(root.Get("paragraphs"), '[') {
 		for i := range p.Items {
 			if m := &p.Items[i]; m.Key == "results" && !s.is(m, "{}") {
@@ -64,15 +85,13 @@ func (s *stripper) zeppelin(root *notebook.Node) {
 	}
 }
 
-func (s *stripper) notebook(root *notebook.Node) error {
+func (s *Stripper) notebook(root *notebook.Node) error {
 	meta := root.Get("metadata")
 	if keep := meta.Get("keep_output"); keep != nil && !s.keepOutput {
 		s.keepOutput = s.truth(keep)
 	}
-	var ofNotebook []string
-	ofNotebook, s.cellKeys = s.o.keys()
 	if meta != nil {
-		for _, key := range ofNotebook {
+		for _, key := range s.ofNotebook {
 			s.pop(meta, key)
 		}
 		s.only(meta, "metadata.")
@@ -94,7 +113,7 @@ func (s *stripper) notebook(root *notebook.Node) error {
 	return nil
 }
 
-func (s *stripper) all(cells *notebook.Node) error {
+func (s *Stripper) all(cells *notebook.Node) error {
 	items := s.items(cells, '[')
 	for i := range items {
 		if c := &items[i]; s.src[c.Start] == '{' {
@@ -106,7 +125,7 @@ func (s *stripper) all(cells *notebook.Node) error {
 	return nil
 }
 
-func (s *stripper) cell(c *notebook.Node) error {
+func (s *Stripper) cell(c *notebook.Node) error {
 	meta := c.Get("metadata")
 	if s.o.DropEmptyCells && s.empty(c) || slices.ContainsFunc(s.o.DropTags, func(tag string) bool { return s.has(meta.Get("tags"), tag) }) {
 		c.Drop = true
@@ -128,7 +147,7 @@ func (s *stripper) cell(c *notebook.Node) error {
 			}
 		}
 	}
-	for _, key := range s.cellKeys {
+	for _, key := range s.keys {
 		s.pop(c, key)
 	}
 	if meta != nil {
@@ -139,7 +158,7 @@ func (s *stripper) cell(c *notebook.Node) error {
 }
 
 // keeps reports whether a cell with this metadata keeps its outputs.
-func (s *stripper) keeps(meta *notebook.Node) (bool, error) {
+func (s *Stripper) keeps(meta *notebook.Node) (bool, error) {
 	if init := meta.Get("init_cell"); init != nil {
 		return s.truth(init) && !s.o.StripInitCells, nil
 	}
@@ -154,10 +173,15 @@ func (s *stripper) keeps(meta *notebook.Node) (bool, error) {
 	return s.keepOutput, nil
 }
 
-func (s *stripper) outputs(all *notebook.Node, keep bool) {
+func (s *Stripper) outputs(all *notebook.Node, keep bool) {
 	items := s.items(all, '[')
+	drop := !keep && len(s.o.KeepTypes) == 0 && s.o.MaxSize == 0 // all of them, and so nearly always
 	for i := range items {
 		out := &items[i]
+		if out.Drop = drop && !out.Blank(s.src); out.Drop {
+			continue
+		}
+		out.Deepen(s.src)
 		if !keep || len(s.o.KeepTypes) > 0 {
 			out.Drop = !s.small(out) && !s.matches(out, s.o.KeepTypes)
 		}
@@ -171,7 +195,7 @@ func (s *stripper) outputs(all *notebook.Node, keep bool) {
 }
 
 // matches reports whether out is of one of the types.
-func (s *stripper) matches(out *notebook.Node, types []string) bool {
+func (s *Stripper) matches(out *notebook.Node, types []string) bool {
 	for _, t := range types {
 		kind, name, named := strings.Cut(t, ":")
 		if s.text(out.Get("output_type")) == kind && (!named || s.text(out.Get("name")) == name) {
@@ -182,7 +206,7 @@ func (s *stripper) matches(out *notebook.Node, types []string) bool {
 }
 
 // null makes a count null, unless counts are kept.
-func (s *stripper) null(n *notebook.Node) {
+func (s *Stripper) null(n *notebook.Node) {
 	if !s.o.KeepCount && !s.is(n, "null") {
 		n.New = []byte("null")
 	}
@@ -190,7 +214,7 @@ func (s *stripper) null(n *notebook.Node) {
 
 // pop takes the member key out of n: the one called that, or else, where it has
 // dots, the member behind a dot of the member before it.
-func (s *stripper) pop(n *notebook.Node, key string) {
+func (s *Stripper) pop(n *notebook.Node, key string) {
 	if n == nil || s.src[n.Start] != '{' {
 		return
 	}
@@ -201,12 +225,14 @@ func (s *stripper) pop(n *notebook.Node, key string) {
 		}
 	}
 	if head, tail, ok := strings.Cut(key, "."); ok && !found {
-		s.pop(n.Get(head), tail)
+		below := n.Get(head)
+		below.Deepen(s.src)
+		s.pop(below, tail)
 	}
 }
 
 // only takes out of the metadata what is not in the list of OnlyKeys.
-func (s *stripper) only(meta *notebook.Node, prefix string) {
+func (s *Stripper) only(meta *notebook.Node, prefix string) {
 	if s.o.OnlyKeys == nil || s.src[meta.Start] != '{' {
 		return
 	}
@@ -218,7 +244,7 @@ func (s *stripper) only(meta *notebook.Node, prefix string) {
 }
 
 // empty reports whether a cell has nothing but white space as its source.
-func (s *stripper) empty(c *notebook.Node) bool {
+func (s *Stripper) empty(c *notebook.Node) bool {
 	source := c.Get("source")
 	if source == nil {
 		source = c.Get("input")
@@ -226,6 +252,7 @@ func (s *stripper) empty(c *notebook.Node) bool {
 	if source == nil {
 		return true
 	}
+	source.Deepen(s.src)
 	lines := source.Items
 	if s.src[source.Start] == '"' {
 		lines = []notebook.Node{*source}
@@ -242,10 +269,11 @@ func (s *stripper) empty(c *notebook.Node) bool {
 func space(r rune) bool { return unicode.IsSpace(r) || 0x1c <= r && r <= 0x1f }
 
 // has reports what Python's in says of a word and a list, a string or an object.
-func (s *stripper) has(n *notebook.Node, word string) bool {
+func (s *Stripper) has(n *notebook.Node, word string) bool {
 	if n == nil {
 		return false
 	}
+	n.Deepen(s.src)
 	switch s.src[n.Start] {
 	case '"':
 		return strings.Contains(s.text(n), word)
@@ -258,7 +286,7 @@ func (s *stripper) has(n *notebook.Node, word string) bool {
 }
 
 // truth reports what Python's bool says of a value.
-func (s *stripper) truth(n *notebook.Node) bool {
+func (s *Stripper) truth(n *notebook.Node) bool {
 	switch b := s.src[n.Start:n.End]; b[0] {
 	case '{', '[':
 		return len(n.Items) > 0 || len(bytes.TrimSpace(b[1:len(b)-1])) > 0
@@ -275,19 +303,19 @@ func (s *stripper) truth(n *notebook.Node) bool {
 }
 
 // items returns the items of a value that begins with open.
-func (s *stripper) items(n *notebook.Node, open byte) []notebook.Node {
+func (s *Stripper) items(n *notebook.Node, open byte) []notebook.Node {
 	if n == nil || s.src[n.Start] != open {
 		return nil
 	}
 	return n.Items
 }
 
-func (s *stripper) is(n *notebook.Node, text string) bool {
+func (s *Stripper) is(n *notebook.Node, text string) bool {
 	return string(s.src[n.Start:n.End]) == text
 }
 
 // text returns the decoded string that n is, "" if it is none.
-func (s *stripper) text(n *notebook.Node) string {
+func (s *Stripper) text(n *notebook.Node) string {
 	if n == nil || s.src[n.Start] != '"' {
 		return ""
 	}

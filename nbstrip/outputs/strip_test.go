@@ -80,6 +80,12 @@ func TestStrip(t *testing.T) {
 		},
 		{name: "keep types", o: Options{KeepTypes: []string{"stream:stdout"}}, src: nb(`{"outputs": [` + result + `,` + out + `]}`), want: nb(`{"outputs": [` + out + `]}`)},
 		{name: "drop types", o: Options{KeepOutput: true, KeepCount: true, DropTypes: []string{"stream"}}, src: nb(`{"outputs": [` + out + `,` + result + `,` + out + `]}`), want: nb(`{"outputs": [` + result + `]}`)},
+		{name: "outputs with nothing in them", src: nb(`{"outputs": [{"a": [""]}, ` + out + `, {}]}`), want: nb(`{"outputs": [{"a": [""]}, {}]}`)},
+		{
+			name: "keys inside of what is not looked at first", o: Options{ExtraKeys: []string{"metadata.a.b.c", "cell.outputs.x", "cell.source.y"}},
+			src:  `{"metadata": {"a": {"b": {"c": 1, "d": 2}}}, "cells": [{"outputs": {"x": 1, "z": 2}, "source": {"y": 1}}]}`,
+			want: `{"metadata": {"a": {"b": {"d": 2}}}, "cells": [{"outputs": {"z": 2}, "source": {}}]}`,
+		},
 		{name: "zeppelin", src: `{"paragraphs": [{"results": {"code": 1}, "text": "\u0027"}, {"results": {}}]}`, want: `{"paragraphs": [{"results": {}, "text": "\u0027"}, {"results": {}}]}`},
 		{
 			name: "strange places", src: `{"cells": [1, {"outputs": 3, "metadata": 4, "id": {}}, {"outputs": [5]}], "metadata": [], "worksheets": {}}`,
@@ -123,6 +129,22 @@ func TestParseSize(t *testing.T) {
 	for _, s := range []string{"", "k", "1x", "1.5k", "99999999999999G"} {
 		if _, err := ParseSize(s); err == nil {
 			t.Errorf("%q is a size", s)
+		}
+	}
+}
+
+// TestStripperForgets strips one notebook after the other with one Stripper.
+func TestStripperForgets(t *testing.T) {
+	s := New(Options{})
+	for _, c := range [][2]string{
+		{nb(`{"id": "x", "outputs": [{"text": "long long long"}], "metadata": {"scrolled": true, "keep_output": false}}`), nb(`{"id": "0", "outputs": [], "metadata": {"keep_output": false}}`)},
+		{`{"cells": [{"outputs": [1]}], "metadata": {"keep_output": true}}`, `{"cells": [{"outputs": [1]}], "metadata": {"keep_output": true}}`},
+		{"[", ""},
+		{nb(`{"outputs": [2]}`), nb(`{"outputs": []}`)},
+	} {
+		got, err := s.Strip([]byte(c[0]))
+		if string(got) != c[1] || (err != nil) != (c[1] == "") {
+			t.Errorf("%s (%v), want %s", got, err, c[1])
 		}
 	}
 }

@@ -11,7 +11,7 @@
 // written only if it is still the file that was read (savefile.Swap). Its own
 // write is an event like any other: the second look finds nothing, so it ends there.
 //
-// Folders called .git are left out; .ipynb_checkpoints are not, since they hold
-// copies. Symbolic links are not followed: what they point to is somebody
+// Folders called .git, node_modules and the like and Python environments are left
+// out; .ipynb_checkpoints are not, since they hold copies. Symbolic links are not followed: what they point to is somebody
 // else's to watch.
 package watch

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -31,6 +32,13 @@ type Options struct {
 	// file systems that tell of no changes and for more folders than the
 	// system watches. Without it the system tells.
 	Poll time.Duration
+
+	// LeaveOut, if set, says of a file or folder, by its path below the one of Dirs and with slashes, to leave it alone.
+	LeaveOut func(path string) bool
+
+	// OnSecret, if set, returns what to do with secrets in the file at path. With
+	// an error the file stays as it is and is looked at again later.
+	OnSecret func(path string) (nbstrip.Options, error)
 
 	// Skip says that somebody else takes care of a file, such as a Jupyter
 	// server that has it open and strips before it saves.
@@ -57,20 +65,31 @@ func Watch(ctx context.Context, o Options) error {
 		o.Debounce = defaultDebounce
 	}
 	o.Debounce = min(o.Debounce, maxWait)
-	w := &watcher{Options: o, pending: map[string]job{}, seen: map[string]fs.FileInfo{}}
-	for _, dir := range o.Dirs {
+	return newWatcher(o).start(ctx)
+}
+
+func newWatcher(o Options) *watcher {
+	return &watcher{Options: o, pending: map[string]job{}, seen: map[string]fs.FileInfo{}}
+}
+
+// start finds the folders and runs.
+func (w *watcher) start(ctx context.Context) error {
+	for _, dir := range w.Dirs {
 		real, err := filepath.EvalSymlinks(dir)
 		if err != nil {
 			return err
 		}
 		w.roots = append(w.roots, real)
 	}
-	if o.Poll <= 0 {
+	if w.Poll <= 0 {
 		var err error
 		if w.notify, err = fsnotify.NewWatcher(); err != nil {
 			return limitError(err)
 		}
 		defer func() { _ = w.notify.Close() }()
+		if w.add == nil {
+			w.add = w.notify.Add
+		}
 	}
 	return w.run(ctx)
 }
@@ -80,6 +99,7 @@ type watcher struct {
 	Options
 	roots   []string
 	notify  *fsnotify.Watcher // nil when polling
+	add     func(dir string) error
 	pending map[string]job
 	// seen is how a file was when nothing was left to do about it; walks go by it.
 	seen map[string]fs.FileInfo
@@ -159,8 +179,36 @@ func (w *watcher) event(e fsnotify.Event) error {
 	case info.IsDir():
 		return w.walk(e.Name, w.queue)
 	}
-	w.queue(e.Name, info)
+	if !w.leftOut(e.Name, false) {
+		w.queue(e.Name, info)
+	}
 	return nil
+}
+
+// leftOut reports whether nobody wants to know of path. What is known to hold no
+// notebook of the user's would take most of the watches that the system has.
+func (w *watcher) leftOut(path string, dir bool) bool {
+	if slices.Contains(w.roots, path) {
+		return false
+	}
+	if dir {
+		switch filepath.Base(path) {
+		case ".git", ".hg", ".svn", "node_modules", "__pycache__":
+			return true
+		}
+		if _, err := os.Lstat(filepath.Join(path, "pyvenv.cfg")); err == nil {
+			return true
+		}
+	}
+	if w.LeaveOut == nil {
+		return false
+	}
+	for _, root := range w.roots {
+		if rel, err := filepath.Rel(root, path); err == nil && rel != "." && filepath.IsLocal(rel) {
+			return w.LeaveOut(filepath.ToSlash(rel))
+		}
+	}
+	return false
 }
 
 // gone forgets what was at path. A folder that was renamed would go on to be
@@ -211,8 +259,11 @@ func (w *watcher) walk(dir string, file func(string, fs.FileInfo)) error {
 		case err != nil:
 			w.fail(path, err)
 			return nil
-		case d.IsDir() && d.Name() == ".git":
-			return filepath.SkipDir
+		case w.leftOut(path, d.IsDir()):
+			if d.IsDir() {
+				return filepath.SkipDir
+			}
+			return nil
 		case d.IsDir():
 			return w.enter(path)
 		}
@@ -229,7 +280,7 @@ func (w *watcher) enter(dir string) error {
 	if w.notify == nil {
 		return nil
 	}
-	err := limitError(w.notify.Add(dir))
+	err := limitError(w.add(dir))
 	var limit *LimitError
 	switch {
 	case err == nil, errors.Is(err, fs.ErrNotExist):
@@ -293,7 +344,7 @@ func (w *watcher) look(ctx context.Context, path string, j job) {
 		w.seen[path] = info
 		return
 	}
-	res, err := nbstrip.StripFile(ctx, path, w.Finder, nbstrip.Options{Fingerprint: true})
+	res, err := w.strip(ctx, path)
 	var unsafe *nbstrip.UnsafeError
 	var file *fs.PathError
 	switch {
@@ -321,6 +372,18 @@ func (w *watcher) look(ctx context.Context, path string, j job) {
 		w.away = true
 		w.later(path, j, info)
 	}
+}
+
+func (w *watcher) strip(ctx context.Context, path string) (nbstrip.Result, error) {
+	var o nbstrip.Options
+	if w.OnSecret != nil {
+		var err error
+		if o, err = w.OnSecret(path); err != nil {
+			return nbstrip.Result{}, fmt.Errorf("strip %s: %w", path, err)
+		}
+	}
+	o.Fingerprint = true
+	return nbstrip.StripFile(ctx, path, w.Finder, o)
 }
 
 // later files a file again, each time after twice the time.

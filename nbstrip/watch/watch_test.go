@@ -231,6 +231,57 @@ func TestLeavesAlone(t *testing.T) {
 	})
 }
 
+func TestLeavesOut(t *testing.T) {
+	ways(t, func(t *testing.T, o Options) {
+		o.LeaveOut = func(path string) bool { return path == "sub/archive" || path == "sub/one.ipynb" }
+		s := watched(t, o, func(s *scene) {
+			for _, dir := range []string{"sub/archive/deep", "env/lib", "x/node_modules/y", "archive"} {
+				if err := os.MkdirAll(s.path(dir), 0o700); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if err := os.WriteFile(s.path("env/pyvenv.cfg"), nil, 0o600); err != nil {
+				t.Fatal(err)
+			}
+		})
+		names := []string{"sub/archive/deep/a.ipynb", "sub/one.ipynb", "env/lib/a.ipynb", "x/node_modules/y/a.ipynb"}
+		for _, name := range names {
+			s.put(name, s.value)
+		}
+		s.settled()
+		for _, name := range names {
+			s.holds(name, s.value)
+		}
+		s.put("archive/a.ipynb", s.value)
+		s.stripped("archive/a.ipynb")
+	})
+}
+
+// TestRules: what to do is asked for each file; a file of which that cannot be said stays as it is.
+func TestRules(t *testing.T) {
+	ways(t, func(t *testing.T, o Options) {
+		wrong := errors.New("a mistake in the settings")
+		var mended atomic.Bool
+		o.OnSecret = func(string) (nbstrip.Options, error) {
+			if !mended.Load() {
+				return nbstrip.Options{}, wrong
+			}
+			return nbstrip.Options{Mode: nbstrip.DropCell}, nil
+		}
+		s := watched(t, o, nil)
+		s.put("a.ipynb", s.value)
+		if err := <-s.errs; !errors.Is(err, wrong) {
+			t.Fatal(err)
+		}
+		s.holds("a.ipynb", s.value)
+		mended.Store(true)
+		<-s.strips
+		if got, _ := os.ReadFile(s.path("a.ipynb")); !bytes.Contains(got, []byte(`"cells": []`)) {
+			t.Errorf("the cell is still there: %s", got)
+		}
+	})
+}
+
 func TestExisting(t *testing.T) {
 	ways(t, func(t *testing.T, o Options) {
 		o.Existing = true
@@ -336,6 +387,33 @@ func TestNoFolder(t *testing.T) {
 	err := Watch(t.Context(), Options{Dirs: []string{filepath.Join(t.TempDir(), "none")}, Finder: one{value: "x"}})
 	if !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("got %v", err)
+	}
+}
+
+// TestFewWatches has a system that watches two folders; walking them is the way out that the error names.
+func TestFewWatches(t *testing.T) {
+	dir := t.TempDir()
+	for _, name := range []string{"a", "b", "c"} {
+		if err := os.Mkdir(filepath.Join(dir, name), 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w := newWatcher(Options{Dirs: []string{dir}, Finder: one{value: "x"}})
+	left := 2
+	w.add = func(string) error {
+		if left--; left < 0 {
+			return os.NewSyscallError("inotify_add_watch", syscall.ENOSPC)
+		}
+		return nil
+	}
+	var limit *LimitError
+	if err := w.start(t.Context()); !errors.As(err, &limit) || !strings.Contains(limit.Hint(), "--poll") {
+		t.Errorf("got %v", err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	err := Watch(ctx, Options{Dirs: []string{dir}, Finder: one{value: "x"}, Poll: time.Hour, OnReady: cancel})
+	if err != nil {
+		t.Errorf("walking: %v", err)
 	}
 }
 

@@ -7,7 +7,9 @@
     %%hush A B                      the same, while this cell runs
     nbhush.names()                  the names that this kernel may have
 
-The value comes from the agent each time; nothing is kept here.
+The value comes from the agent each time. What env and %hush put somewhere is
+noted, so that it can follow a new value. Where the rules leave it to the user
+whether this kernel may have a secret, he is asked; that time is in no timeout.
 """
 
 import json
@@ -21,16 +23,19 @@ __all__ = ["Denied", "Error", "Secret", "env", "get", "names"]
 _endpoint = os.environ.get("NBHUSH_ENDPOINT", "")
 _token = os.environ.get("NBHUSH_TOKEN", "").encode()
 _local = threading.local()  # connection and the process that opened it
+_environ = {}  # what stands in os.environ by nbhush's doing
+_variables = {}  # the same, of variables
 
 
 class Error(Exception):
     """The secret could not be had; the text says why and what mends it."""
 
-    def __init__(self, message, hint="", code="internal"):
+    def __init__(self, message, hint="", code="internal", name=""):
         super().__init__(message + ("\n" + hint if hint else ""))
         self.message = message
         self.code = code
         self.hint = hint
+        self.name = name  # of the secret that the user is to be asked about
 
     def _render_traceback_(self):  # what IPython shows in place of a traceback
         return ["nbhush.%s: %s" % (type(self).__name__, self)]
@@ -65,7 +70,7 @@ def env(*names, profile=None, timeout=30.0):
     """Put the values of the secrets called names into os.environ."""
     _check(profile)
     for name, value in zip(names, _get(list(names), timeout)):
-        os.environ[name] = value
+        os.environ[name] = _environ[name] = value
 
 
 def names(timeout=30.0):
@@ -88,8 +93,35 @@ def _get(names, timeout):
     for name in names:
         if not isinstance(name, str):
             raise Error("the name of a secret is a str, not %s" % type(name).__name__, code="bad-input") from None
-    values = _ask([b"get"] + [n.encode() for n in names], timeout)
+    values = _values(names, timeout)
     return [Secret(v.decode("utf-8", "surrogateescape"), n) for n, v in zip(names, values)]
+
+
+def _values(names, timeout):
+    """Return the values of names, in their order; ask the user where that is needed."""
+    answered = {}
+    while True:
+        rest = [n for n in names if n not in answered]
+        try:
+            values = iter(_ask([b"get"] + [n.encode() for n in rest], timeout) if rest else ())
+            return [answered[n] if n in answered else next(values) for n in names]
+        except Error as e:
+            if e.code != "consent" or e.name not in rest:
+                raise
+            name = e.name
+        answered[name] = _consent(name)
+
+
+def _consent(name):
+    """Have the user asked, by the hook, and return the value if he says yes."""
+    cell = ""
+    try:
+        from IPython import get_ipython
+
+        cell = get_ipython().kernel.get_parent("shell")["header"]["msg_id"]
+    except Exception:
+        pass  # then the cell that runs is taken for the one that asks
+    return _ask([b"consent", name.encode(), cell.encode()], 3600.0)[0]
 
 
 def _ask(request, timeout):
@@ -111,7 +143,7 @@ def _ask(request, timeout):
         return answer[1:]
     e = json.loads(answer[1])
     kind = Denied if e.get("code") == "denied" else Error
-    raise kind(e.get("message", "unknown error"), e.get("hint", ""), e.get("code", "")) from None
+    raise kind(e.get("message", "unknown error"), e.get("hint", ""), e.get("code", ""), e.get("name", "")) from None
 
 
 class _Req:

@@ -6,7 +6,9 @@ before its first cell: it loads nothing that a cell may never need.
 
 import importlib.abc
 import importlib.util
+import os
 import sys
+import time
 
 
 class NbhushFinder(importlib.abc.MetaPathFinder, importlib.abc.InspectLoader):
@@ -129,7 +131,7 @@ def install_prompts(kernel):
             try:
                 value = ask(prompt, *args, **kw)
             except Exception as why:
-                if type(why).__name__ != "StdinNotImplementedError":
+                if type(why).__name__ != "StdinNotImplementedError" or not _prompts.wants(prompt, password):
                     raise
                 raise _prompts.unanswered(why, prompt) from None
             if password:
@@ -142,6 +144,33 @@ def install_prompts(kernel):
     kernel.raw_input = answers(kernel.raw_input, False)
 
 
+def install_refresh(shell):
+    """Between two cells, have what this kernel holds follow what has changed at the agent.
+
+    A cell pays one read of eight bytes for that, as long as nothing has changed.
+    """
+    seen, _, path = os.environ.get("NBHUSH_EPOCH", "").partition(":")
+    if not path or not hasattr(os, "pread"):
+        return
+    seen, failed, again = bytes.fromhex(seen), b"", 0.0
+    given = {n: os.environ[n] for n in os.environ.get("NBHUSH_NAMES", "").split() if n in os.environ}
+    file = os.open(path, os.O_RDONLY)
+
+    def look(info):
+        nonlocal seen, failed, again
+        now = os.pread(file, 8, 0)  # before the question: what changes after it is seen next time
+        if now == seen or now == failed and time.monotonic() < again:
+            return
+        from nbhush import _refresh
+
+        if _refresh.refresh(shell, given):
+            seen = now
+        else:
+            failed, again = now, time.monotonic() + 5.0
+
+    shell.events.register("pre_run_cell", look)
+
+
 def install():
     sys.meta_path.append(NbhushFinder())
     sys.meta_path.insert(0, NbhushWatch())
@@ -150,6 +179,7 @@ def install():
     shell = get_ipython()
     install_magics(shell)
     install_prompts(shell.kernel)
+    install_refresh(shell)
 
 
 if not any(type(f).__name__ == "NbhushFinder" for f in sys.meta_path):

@@ -29,8 +29,8 @@ def names_in(line):
 def hush(line):
     shell, names = get_ipython(), names_in(line)
     for name, value in zip(names, nbhush._get(names, 30.0)):
-        os.environ[name] = value
-        shell.user_ns[name] = value
+        os.environ[name] = nbhush._environ[name] = value
+        shell.user_ns[name] = nbhush._variables[name] = value
 
 
 def during(line):

@@ -53,6 +53,11 @@ def typed(value):
         pass  # the hook is gone, and with it everybody who could see it
 
 
+def wants(prompt, password):
+    """Return whether prompt is for a secret: any other one gets the error of a bare kernel."""
+    return password or re.search(r"\b[A-Z][A-Z0-9]*_[A-Z0-9_]+\b", str(prompt)) is not None
+
+
 def unanswered(why, prompt):
     """Return an error of the kind of why that says what would have answered the prompt."""
     word = re.search(r"\b[A-Z][A-Z0-9]*_[A-Z0-9_]+\b", str(prompt))

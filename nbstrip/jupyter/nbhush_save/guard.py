@@ -89,7 +89,7 @@ class Guard:
             return
         content = model.get("content")
         if isinstance(content, dict) and model.get("type") == "notebook":
-            self.checked(path, lambda: self.asking(lambda link: notebook.strip(content, link, self.clean, lambda nb: self.decided(nb, path))))
+            self.checked(path, lambda: self.asking(lambda link: notebook.strip(content, link, self.clean, functools.partial(self.decided, path))))
         elif isinstance(content, str) and model.get("type") != "directory" and is_notebook(path):
             self.checked(path, lambda: self.strip_file_model(model, path))
 
@@ -125,8 +125,10 @@ class Guard:
             raise agent.Away("the agent went away")
         return done.stdout if done.returncode == 0 else None
 
-    def decided(self, nb, path):
-        """Return nb as nbhush strip, which knows the exceptions from what looks like a secret, strips it; None where it cannot."""
+    def decided(self, path, nb, names):
+        """Return nb as nbhush strip, which knows the project's rules and exceptions, strips it; None where it cannot or need not."""
+        if not any(map(notebook.is_look, names)) and not self.ruled(path):
+            return None
         out = self.strip_process(notebook.encode(json.dumps(nb, ensure_ascii=False)), path)
         return None if out is None else json.loads(out)
 
@@ -137,6 +139,19 @@ class Guard:
         except Exception:  # of a manager that keeps no files
             return None
         return folder if os.path.isdir(folder) else None
+
+    def ruled(self, path):
+        """Say whether an nbhush.toml may have rules for the notebook at path: nbhush strip knows for sure."""
+        folder = self.folder(path)
+        while folder:
+            try:
+                with open(os.path.join(folder, "nbhush.toml"), "rb") as file:
+                    return b"strip" in file.read(1 << 20)
+            except OSError:
+                folder, below = os.path.dirname(folder), folder
+                if folder == below:
+                    break
+        return False
 
     async def strip_kept(self, manager, save, path, threaded):
         """Strip what manager already keeps at path. Return what save does, or None where it was clean."""

@@ -40,7 +40,7 @@ class Clean:
 def strip(nb, link, clean=None, decide=None):
     """Take what the agent finds out of nb, a notebook as JSON has it; return the names of what it was.
 
-    Where something only looks like a secret, decide(nb) may return the notebook without it: there are exceptions.
+    What decide(nb, names), if it is not None, returns for these names is what becomes of nb: there are exceptions and modes.
     """
     s = Search(link, clean or Clean())
     s.notebook(nb)
@@ -48,14 +48,13 @@ def strip(nb, link, clean=None, decide=None):
     if not hits:
         return set()
     names = {name for _, spans in hits for _, _, name in spans}
-    if decide and any(is_look(name) for name in names):
-        decided = decide(nb)
-        if decided == nb:
-            return set()
-        if decided is not None:
-            nb.clear()
-            nb.update(decided)
-            return names
+    decided = decide(nb, names) if decide else None
+    if decided == nb:
+        return set()
+    if decided is not None:
+        nb.clear()
+        nb.update(decided)
+        return names
     labels = s.labels(names)
     renamed = {}
     for (owner, key, kind), spans in hits:

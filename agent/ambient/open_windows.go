@@ -1,0 +1,3 @@
+package ambient
+
+const nonblock = 0

@@ -1,0 +1,194 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"sync"
+
+	sdk "github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
+	"github.com/aws/aws-sdk-go-v2/service/ssm"
+	"github.com/aws/smithy-go"
+	smithyhttp "github.com/aws/smithy-go/transport/http"
+
+	"github.com/nbhush/nbhush/agent/provider"
+)
+
+// aws reads aws-sm://NAME-OR-ARN?version=…&stage=…#field of Secrets Manager and
+// aws-ssm://NAME?version=… of Parameter Store. Who asks is found by the SDK's own
+// chain: profiles, SSO, web identity, container and instance roles; settings
+// region, profile, access_key_id with secret_access_key, address and ca come first.
+type aws struct {
+	net  net
+	read func(context.Context, sdk.Config, provider.Query) (provider.Document, error)
+
+	mu      sync.Mutex
+	configs map[string]sdk.Config // so that credentials are kept while they last
+}
+
+func (p *aws) Read(ctx context.Context, q provider.Query) (provider.Document, error) {
+	cfg, err := p.config(ctx, q)
+	if err != nil {
+		return provider.Document{}, err
+	}
+	doc, err := p.read(ctx, cfg, q)
+	if err != nil {
+		return doc, awsError(ctx, err)
+	}
+	return doc, nil
+}
+
+// config makes a configuration or takes that of the same settings. The ones with
+// a key of their own are not kept.
+func (p *aws) config(ctx context.Context, q provider.Query) (sdk.Config, error) {
+	key := q.Setting("profile") + "\x00" + q.Setting("region") + "\x00" + q.Settings["address"] + "\x00" + file(q, q.Settings["ca"])
+	id := q.Settings["access_key_id"]
+	p.mu.Lock()
+	cfg, ok := p.configs[key]
+	p.mu.Unlock()
+	if ok && id == "" {
+		return cfg, nil
+	}
+	client, err := p.net.client(q)
+	if err != nil {
+		return cfg, err
+	}
+	endpoint, err := address(q)
+	if err != nil {
+		return cfg, err
+	}
+	options := []func(*config.LoadOptions) error{config.WithHTTPClient(client), config.WithRetryMaxAttempts(2)}
+	if v := q.Setting("profile"); v != "" {
+		options = append(options, config.WithSharedConfigProfile(v))
+	}
+	if v := q.Setting("region"); v != "" {
+		options = append(options, config.WithRegion(v))
+	}
+	if endpoint != "" {
+		options = append(options, config.WithBaseEndpoint(endpoint))
+	}
+	if id != "" {
+		v, err := q.Login(ctx, "secret_access_key")
+		if err != nil {
+			return cfg, err
+		}
+		options = append(options, config.WithCredentialsProvider(credentials.NewStaticCredentialsProvider(id, string(v.Reveal()), "")))
+		v.Wipe()
+	}
+	cfg, err = config.LoadDefaultConfig(ctx, options...)
+	if err != nil {
+		return cfg, provider.Failure(provider.Setup, provider.ReasonSetting)
+	}
+	if cfg.Region == "" {
+		return cfg, provider.Failure(provider.Setup, provider.ReasonRegion)
+	}
+	if id == "" {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		if p.configs == nil || len(p.configs) > 100 {
+			p.configs = map[string]sdk.Config{}
+		}
+		p.configs[key] = cfg
+	}
+	return cfg, nil
+}
+
+func readSecret(ctx context.Context, cfg sdk.Config, q provider.Query) (provider.Document, error) {
+	in := &secretsmanager.GetSecretValueInput{SecretId: &q.Ref.Path}
+	if v := q.Ref.Option("version"); v != "" {
+		in.VersionId = &v
+	}
+	if v := q.Ref.Option("stage"); v != "" {
+		in.VersionStage = &v
+	}
+	out, err := secretsmanager.NewFromConfig(cfg).GetSecretValue(ctx, in)
+	if err != nil {
+		return provider.Document{}, err
+	}
+	if out.SecretString != nil {
+		return provider.TextDocument([]byte(*out.SecretString)), nil
+	}
+	return provider.TextDocument(out.SecretBinary), nil
+}
+
+func readParameter(ctx context.Context, cfg sdk.Config, q provider.Query) (provider.Document, error) {
+	name := q.Ref.Path
+	if v := q.Ref.Option("version"); v != "" {
+		name += ":" + v
+	}
+	out, err := ssm.NewFromConfig(cfg).GetParameter(ctx, &ssm.GetParameterInput{Name: &name, WithDecryption: sdk.Bool(true)})
+	if err != nil {
+		return provider.Document{}, err
+	}
+	if out.Parameter == nil || out.Parameter.Value == nil {
+		return provider.Document{}, provider.Failure(provider.Malformed, provider.ReasonNone)
+	}
+	return provider.TextDocument([]byte(*out.Parameter.Value)), nil
+}
+
+// awsKinds are the codes of the APIs' errors.
+var awsKinds = map[string]provider.Kind{
+	"ResourceNotFoundException":     provider.Missing,
+	"ParameterNotFound":             provider.Missing,
+	"ParameterVersionNotFound":      provider.Missing,
+	"AccessDeniedException":         provider.Denied,
+	"UnrecognizedClientException":   provider.Denied,
+	"InvalidSignatureException":     provider.Denied,
+	"ExpiredTokenException":         provider.Denied,
+	"InvalidClientTokenId":          provider.Denied,
+	"IncompleteSignature":           provider.Denied,
+	"DecryptionFailure":             provider.Denied,
+	"ThrottlingException":           provider.Throttled,
+	"TooManyRequestsException":      provider.Throttled,
+	"InternalServiceError":          provider.Failed,
+	"InternalServerError":           provider.Failed,
+	"ValidationException":           provider.Setup,
+	"InvalidParameterException":     provider.Setup,
+	"InvalidRequestException":       provider.Missing, // it is marked for deletion
+	"MissingAuthenticationToken":    provider.Denied,
+	"AccessDenied":                  provider.Denied,
+	"NotAuthorized":                 provider.Denied,
+	"InvalidKeyId":                  provider.Denied,
+	"MalformedPolicyDocument":       provider.Denied,
+	"RequestLimitExceeded":          provider.Throttled,
+	"Throttling":                    provider.Throttled,
+	"ServiceUnavailable":            provider.Failed,
+	"MissingAuthenticationTokenExc": provider.Denied,
+}
+
+// awsError turns err into one of our own words.
+func awsError(ctx context.Context, err error) error {
+	var ours *provider.Error
+	if errors.As(err, &ours) {
+		return ours
+	}
+	if e := network(ctx, err); e != nil {
+		return e
+	}
+	var api smithy.APIError
+	var half *smithy.DeserializationError
+	var resp *smithyhttp.ResponseError
+	hasResponse := errors.As(err, &resp)
+	header := http.Header{}
+	if hasResponse && resp.Response != nil {
+		header = resp.Response.Header
+	}
+	switch {
+	case errors.As(err, &api) && awsKinds[api.ErrorCode()] != "":
+		e := provider.Failure(awsKinds[api.ErrorCode()], provider.ReasonNone)
+		if hasResponse {
+			e.RetryAfter = status(resp.HTTPStatusCode(), header).RetryAfter
+		}
+		return e
+	case hasResponse && resp.HTTPStatusCode()/100 != 2:
+		return status(resp.HTTPStatusCode(), header)
+	case errors.As(err, &half):
+		return provider.Failure(provider.Malformed, provider.ReasonHalf)
+	case !hasResponse: // nothing was sent: there is nobody to sign it
+		return provider.Failure(provider.Denied, provider.ReasonLogin)
+	}
+	return provider.Failure(provider.Malformed, provider.ReasonNone)
+}

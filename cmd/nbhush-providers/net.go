@@ -1,0 +1,137 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"io"
+	stdnet "net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/nbhush/nbhush/agent/provider"
+)
+
+// net is how servers are reached. The zero net is the network.
+type net struct {
+	dial func(ctx context.Context, network, address string) (stdnet.Conn, error) // of a test
+}
+
+var errTooLong = errors.New("the answer is too long")
+
+// client returns one that knows the authorities of the setting ca, follows no
+// redirect to another server and reads no more than an answer may have.
+func (n net) client(q provider.Query) (*http.Client, error) {
+	roots, err := provider.Roots(file(q, q.Settings["ca"]))
+	if err != nil {
+		return nil, err
+	}
+	return &http.Client{
+		Transport: capped{&http.Transport{
+			Proxy:                  http.ProxyFromEnvironment,
+			DialContext:            n.dial,
+			TLSClientConfig:        &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12},
+			ForceAttemptHTTP2:      true,
+			MaxResponseHeaderBytes: 64 << 10,
+			IdleConnTimeout:        10 * time.Second,
+		}},
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}, nil
+}
+
+// capped ends an answer that is too long.
+type capped struct{ next http.RoundTripper }
+
+func (c capped) RoundTrip(req *http.Request) (*http.Response, error) {
+	resp, err := c.next.RoundTrip(req)
+	if err == nil {
+		resp.Body = &body{resp.Body, provider.MaxAnswer}
+	}
+	return resp, err
+}
+
+type body struct {
+	io.ReadCloser
+	left int
+}
+
+func (b *body) Read(p []byte) (int, error) {
+	if b.left <= 0 {
+		return 0, errTooLong
+	}
+	n, err := b.ReadCloser.Read(p[:min(len(p), b.left)])
+	b.left -= n
+	return n, err
+}
+
+// address is the setting of that name, checked, or "".
+func address(q provider.Query) (string, error) {
+	a := q.Settings["address"]
+	if a == "" {
+		return "", nil
+	}
+	u, err := provider.CheckAddress(a)
+	if err != nil {
+		return "", provider.Failure(provider.Setup, provider.ReasonPlain)
+	}
+	return strings.TrimSuffix(u.String(), "/"), nil
+}
+
+func file(q provider.Query, path string) string {
+	if path == "" || filepath.IsAbs(path) {
+		return path
+	}
+	if rest, ok := strings.CutPrefix(path, "~/"); ok {
+		home, _ := os.UserHomeDir()
+		return filepath.Join(home, rest)
+	}
+	return filepath.Join(q.Dir, path)
+}
+
+// network says what err, of a connection, means; nil if it is of none.
+func network(ctx context.Context, err error) *provider.Error {
+	var certificate *tls.CertificateVerificationError
+	var dns *stdnet.DNSError
+	var dial *stdnet.OpError
+	switch {
+	case errors.Is(err, errTooLong):
+		return provider.Failure(provider.TooLong, provider.ReasonTooLong)
+	case errors.As(err, &certificate):
+		return provider.Failure(provider.Unreachable, provider.ReasonCertificate)
+	case ctx.Err() != nil:
+		return provider.Failure(provider.Unreachable, provider.ReasonTime)
+	case errors.As(err, &dns):
+		return provider.Failure(provider.Unreachable, provider.ReasonHost)
+	case errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, io.EOF):
+		return provider.Failure(provider.Malformed, provider.ReasonHalf)
+	case errors.As(err, &dial):
+		return provider.Failure(provider.Unreachable, provider.ReasonNone)
+	}
+	return nil
+}
+
+// status says what an answer other than 2xx means.
+func status(code int, h http.Header) *provider.Error {
+	kind, reason := provider.Malformed, provider.ReasonNone
+	switch {
+	case code == http.StatusUnauthorized || code == http.StatusForbidden:
+		kind = provider.Denied
+	case code == http.StatusNotFound:
+		kind = provider.Missing
+	case code == http.StatusTooManyRequests:
+		kind = provider.Throttled
+	case code/100 == 3:
+		kind, reason = provider.Setup, provider.ReasonRedirect
+	case code/100 == 5:
+		kind = provider.Failed
+	}
+	e := provider.Failure(kind, reason)
+	if n, err := strconv.Atoi(h.Get("Retry-After")); err == nil && n > 0 {
+		e.RetryAfter = time.Duration(min(n, 3600)) * time.Second
+	}
+	return e
+}

@@ -1,0 +1,229 @@
+package kernelhook
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+	"unicode"
+
+	"github.com/nbhush/nbhush/agent/api"
+	"github.com/nbhush/nbhush/agent/secret"
+	"github.com/nbhush/nbhush/agent/socket"
+	"github.com/nbhush/nbhush/kernelhook/inject"
+	"github.com/nbhush/nbhush/kernelhook/proxy"
+	"github.com/nbhush/nbhush/kernelhook/zsock"
+)
+
+// consentTime is how long a cell waits for the user's answer. After it the answer is no.
+const consentTime = 5 * time.Minute
+
+// maxRefused is how many refusals are remembered.
+const maxRefused = 1024
+
+// consent asks the user what policy leaves to him. The question goes from the
+// hook to the client whose cell runs, and the answer from the hook to the agent:
+// the kernel's code sees neither. One question for a name stands at a time; who
+// comes second gets by the answer to the first, if that was for the whole
+// kernel. It is safe for concurrent use.
+type consent struct {
+	*link
+	notebook string        // for the question: what the kernel calls itself
+	program  string        // the kernel's
+	patience time.Duration // for an answer
+
+	mu      sync.Mutex
+	proxy   *proxy.Proxy             // through which clients are reached, nil while there is none
+	asked   map[string]chan struct{} // names that are asked for now; closed when that is over
+	refused map[refusal]struct{}
+}
+
+// refusal is a no to a name, which a cell does not get around by asking again.
+type refusal struct{ cell, name string }
+
+func newConsent(l *link, k api.Kernel, patience time.Duration) *consent {
+	return &consent{link: l, notebook: k.Notebook, program: k.Argv0, patience: patience, asked: map[string]chan struct{}{}}
+}
+
+// through makes p the proxy whose clients are asked.
+func (c *consent) through(p *proxy.Proxy) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.proxy = p
+}
+
+// Consent returns the value of a name that the agent gives only after the user
+// said yes. Its errors are the agent's.
+func (c *consent) Consent(ctx context.Context, q inject.Question) (secret.Value, error) {
+	if err := c.begin(ctx, q.Name); err != nil {
+		return secret.Value{}, err
+	}
+	defer c.end(q.Name)
+	// What was answered to somebody else meanwhile may be enough.
+	v, err := c.Get(ctx, q.Name)
+	if !errors.Is(err, &api.Error{Code: api.CodeConsent}) {
+		return v, err
+	}
+	answer, client := c.ask(ctx, q)
+	return c.answered(ctx, q.Name, answer, client)
+}
+
+// begin waits until nobody else asks for name.
+func (c *consent) begin(ctx context.Context, name string) error {
+	for {
+		c.mu.Lock()
+		over, busy := c.asked[name]
+		if !busy {
+			c.asked[name] = make(chan struct{})
+		}
+		c.mu.Unlock()
+		if !busy {
+			return nil
+		}
+		select {
+		case <-over:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+func (c *consent) end(name string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	close(c.asked[name])
+	delete(c.asked, name)
+}
+
+// ask asks the client of the cell that asks for q, and says which process answered, 0
+// where that is not known.
+func (c *consent) ask(ctx context.Context, q inject.Question) (api.Answer, int) {
+	c.mu.Lock()
+	p := c.proxy
+	c.mu.Unlock()
+	if p == nil {
+		return api.AnswerNobody, 0
+	}
+	cell := p.Cell(q.Cell)
+	if cell == nil {
+		return api.AnswerNobody, 0
+	}
+	key := refusal{cell.ID(), q.Name}
+	if c.was(key) {
+		return api.AnswerNo, 0
+	}
+	conn := p.Reach(ctx, cell)
+	if conn == nil {
+		return api.AnswerNobody, 0
+	}
+	client := processOf(conn)
+	ctx, cancel := context.WithTimeout(ctx, c.patience)
+	defer cancel()
+	text, err := p.Ask(ctx, cell, c.question(q))
+	answer := api.AnswerNobody
+	switch {
+	case err == nil && p.Client(cell) == conn:
+		answer = c.parse(text)
+	case err == nil, errors.Is(err, proxy.ErrLate): // or somebody else took the client's identity meanwhile
+		answer = api.AnswerLate
+	}
+	if answer == api.AnswerNo || answer == api.AnswerLate {
+		c.refuse(key)
+	}
+	return answer, client
+}
+
+// answered tells the agent the answer, and returns the value if it was a yes.
+func (c *consent) answered(ctx context.Context, name string, answer api.Answer, client int) (v secret.Value, err error) {
+	err = c.link.question(ctx, func(ctx context.Context, a Agent) (err error) {
+		v, err = a.Consent(ctx, name, answer, client)
+		return err
+	})
+	if err == nil {
+		c.promise()
+	}
+	return v, err
+}
+
+func (c *consent) was(r refusal) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	_, ok := c.refused[r]
+	return ok
+}
+
+func (c *consent) refuse(r refusal) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.refused == nil || len(c.refused) >= maxRefused {
+		c.refused = map[refusal]struct{}{}
+	}
+	c.refused[r] = struct{}{}
+}
+
+// question is what the user reads. It names the secret, the notebook and the
+// process that asks; a value is in none of them.
+func (c *consent) question(q inject.Question) string {
+	who, process := "this kernel", filepath.Base(c.program)
+	if c.notebook != "" {
+		who = filepath.Base(c.notebook)
+	}
+	if pid := processOf(q.From); pid != 0 {
+		process += fmt.Sprintf(", process %d", pid)
+	}
+	always := ""
+	if c.link.grantsNotebook() {
+		always = "a = always for this notebook, "
+	}
+	return fmt.Sprintf("nbhush: %s (%s) asks for %s. Allow it? o = once, k = for this kernel, %sEnter = no: ",
+		oneLine(who), oneLine(process), q.Name, always)
+}
+
+// oneLine cuts text and takes out what could paint over the rest of the question.
+func oneLine(text string) string {
+	const most = 80
+	text = strings.Map(func(r rune) rune {
+		if !unicode.IsPrint(r) {
+			return '\uFFFD'
+		}
+		return r
+	}, text)
+	if r := []rune(text); len(r) > most {
+		text = string(r[:most]) + "…"
+	}
+	return text
+}
+
+// parse returns what an answer means; a yes that does not say for how long is
+// for once.
+func (c *consent) parse(text string) api.Answer {
+	switch strings.ToLower(strings.TrimSpace(text)) {
+	case "o", "once", "y", "yes":
+		return api.AnswerOnce
+	case "k", "kernel":
+		return api.AnswerKernel
+	case "a", "always":
+		if c.link.grantsNotebook() {
+			return api.AnswerNotebook
+		}
+	}
+	return api.AnswerNo
+}
+
+// processOf returns the process at the other end of a connection, 0 where that
+// cannot be known: it may be on another machine.
+func processOf(conn zsock.Conn) int {
+	switch conn := conn.(type) {
+	case *net.UnixConn:
+		if p, err := socket.PeerOf(conn); err == nil {
+			return p.PID
+		}
+	case *net.TCPConn:
+		return tcpProcess(conn.RemoteAddr(), conn.LocalAddr())
+	}
+	return 0
+}
