@@ -243,6 +243,7 @@ func (a *agent) note(e audit.Entry) error {
 
 // close wipes what the agent holds.
 func (a *agent) close() {
+	a.heads.busy.Wait()
 	a.grants.close()
 	a.lock()
 	a.epoch.close()

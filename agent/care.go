@@ -388,7 +388,8 @@ func sameRecord(a, b store.Record) bool {
 		return false
 	}
 	for i, v := range a.Versions {
-		if !v.Since.Equal(b.Versions[i].Since) {
+		w := b.Versions[i]
+		if !v.Since.Equal(w.Since) || !v.Expires.Equal(w.Expires) || !v.Value.Equal(w.Value) {
 			return false
 		}
 	}

@@ -26,6 +26,7 @@ type heads struct {
 	path string
 
 	entries atomic.Int64
+	busy    sync.WaitGroup
 	mu      sync.Mutex
 	checked bool // the log agreed with what was remembered when this agent began
 }
@@ -35,7 +36,7 @@ func (h *heads) count(a *agent) {
 	if h.log == nil || h.entries.Add(1)%headEach != 0 {
 		return
 	}
-	go h.save(a)
+	h.busy.Go(func() { h.save(a) })
 }
 
 // save remembers the end of the log. An agent that is locked, or has nothing to

@@ -194,6 +194,9 @@ type recordsFile struct {
 const recordsVersion = 1
 
 func readRecords(path string, passphrase []byte) (map[secret.Name]store.Record, error) {
+	if st, err := os.Stat(path); err == nil && !st.Mode().IsRegular() { // a pipe would keep every writer waiting
+		return nil, fail(api.CodeBadInput, "", "%s is not a file", path)
+	}
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, fmt.Errorf("read the file: %w", err)

@@ -19,8 +19,8 @@ import (
 // that becomes audit.2.jsonl and so on, and the oldest is removed. The chain goes
 // on over the files: the first line of each names the last one of the file before.
 const (
-	fullSize = 16 << 20 // bytes, about 40,000 entries
-	maxFiles = 10
+	fullSize = 8 << 20 // bytes, about 20,000 entries
+	maxFiles = 8
 )
 
 // numbered returns the path of the n-th older file.

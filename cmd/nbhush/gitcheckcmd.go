@@ -56,7 +56,12 @@ func runGitCheck(ctx context.Context, a *app, o gitOptions) error {
 		case err != nil:
 			a.fail(&fileError{name, err})
 		}
+		told := map[string]bool{}
 		for _, f := range res.Findings {
+			if told[f.Name] {
+				continue
+			}
+			told[f.Name] = true
 			// Whoever watches wants to know; that nobody could be told changes nothing here.
 			_ = a.client().Found(ctx, api.Found{Name: f.Name, Where: name})
 		}
