@@ -24,6 +24,10 @@ type agent struct {
 	started   time.Time
 	store     store.Store
 	index     *store.Index
+	past      *store.Past
+	heads     *heads
+	alerts    *alerts // nil: nobody wants any
+	mover     *move   // nil: the store was given, and stays
 	approvals *policy.Approvals
 	audit     auditor
 	log       *slog.Logger
@@ -48,6 +52,7 @@ type auditor interface{ Append(audit.Entry) error }
 type parts struct {
 	version   string
 	store     store.Store
+	past      *store.Past // nil: in memory
 	index     *store.Index
 	approvals *policy.Approvals
 	allowed   string // the file of approvals
@@ -57,6 +62,7 @@ type parts struct {
 	ghosts    string // the file of registered hooks
 	stop      func()
 	looks     match.Finder // may be nil
+	alerts    *alerts      // may be nil
 	programs  string       // the folder of nbhush-providers
 	userHome  string       // where the user's programs keep credentials; may be ""
 }
@@ -66,13 +72,21 @@ func newAgent(p parts) *agent {
 	a := &agent{
 		version: p.version, started: time.Now().UTC().Truncate(time.Second),
 		store: p.store, index: p.index, approvals: p.approvals,
-		audit: p.audit, log: p.log, stop: p.stop,
+		audit: p.audit, log: p.log, stop: p.stop, alerts: p.alerts,
 		kernels: &kernels{live: ghosts.load(), file: ghosts},
 	}
 	a.around = surroundings{home: p.userHome, now: time.Now}
 	a.projects = projects{approvals: p.approvals, file: p.allowed}
+	if a.past = p.past; a.past == nil {
+		a.past = store.NewPast(store.NewMemory())
+	}
+	a.heads = &heads{past: a.past}
+	if l, ok := p.audit.(*audit.Log); ok {
+		a.heads.log, a.heads.path = l, l.Path()
+	}
 	a.grants = grants{list: policy.NewGrants(p.grants), file: p.grants, over: a.epoch.next}
 	a.values = newValues(p.store, a.names, a.kernels.any, p.log)
+	a.values.past = a.past.All
 	a.values.changed = a.epoch.next
 	a.providers = provider.New(provider.Options{Stored: a.values.get, Wanted: a.kernels.any, Programs: p.programs})
 	a.search = a.values
@@ -215,15 +229,21 @@ func notThere(names []secret.Name) *api.Error {
 
 // note appends to the audit log. What cannot be noted must not happen.
 func (a *agent) note(e audit.Entry) error {
+	if e.Time.IsZero() {
+		e.Time = time.Now().UTC()
+	}
 	if err := a.audit.Append(e); err != nil {
 		a.log.Error("write the audit log", "err", err)
 		return fail(api.CodeInternal, "nbhush doctor", "audit log cannot be written: %v", err)
 	}
+	a.heads.count(a)
+	a.alerts.see(e)
 	return nil
 }
 
 // close wipes what the agent holds.
 func (a *agent) close() {
+	a.heads.busy.Wait()
 	a.grants.close()
 	a.lock()
 	a.epoch.close()

@@ -171,8 +171,14 @@ func TestFindKnowsWhatWasSet(t *testing.T) {
 		if _, err := e.Delete(ctx, "CANARY"); err != nil {
 			t.Fatal(err)
 		}
+		if r, err := s.Find(ctx, []byte(value)); err != nil || len(r.Spans) != 1 {
+			t.Errorf("after delete a former value is not known: %v, %v", r.Spans, err)
+		}
+		if _, err := e.session().Forget(ctx, "CANARY"); err != nil {
+			t.Fatal(err)
+		}
 		if r, err := s.Find(ctx, []byte(value)); err != nil || len(r.Spans) != 0 {
-			t.Errorf("after delete: %v, %v", r.Spans, err)
+			t.Errorf("after forget: %v, %v", r.Spans, err)
 		}
 	})
 }
@@ -451,6 +457,9 @@ func TestReplacedValueIsForgottenAfterTheLastKernel(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.set(t, "LISTED")
+	if _, err := w.session().Forget(t.Context(), "LISTED"); err != nil {
+		t.Fatal(err)
+	}
 	for _, want := range []int{1, 0} {
 		r, err := w.session().Find(t.Context(), []byte(old))
 		if err != nil || len(r.Spans) != want {

@@ -5,3 +5,5 @@ package agent
 import "errors"
 
 func playHarden() error { return errors.ErrUnsupported }
+
+func playNotify() error { return errors.ErrUnsupported }

@@ -96,6 +96,10 @@ func play(args []string) error {
 		}
 		h.Run = args[1]
 		return Serve(ctx, Options{Home: h})
+	case "move":
+		return playMove(args[1])
+	case "notify":
+		return playNotify()
 	case "harden":
 		return playHarden()
 	case "requests":

@@ -120,25 +120,41 @@ func serveLocked(ctx context.Context, o Options, logger *slog.Logger) error {
 			return err
 		}
 	}
+	var past *store.Past
+	var mover *move
 	if o.Store == nil {
+		m := newMove(o.Home)
+		mover = &m
+		if err := m.resume(); err != nil { // all the same everything is where the settings say
+			logger.Warn("finish the move between stores", "err", err)
+		}
 		s, err := chosenStore(o.Home)
 		if err != nil {
 			return err
 		}
-		o.Store = s
+		o.Store, past = s, pastOf(s, o.Home.Past())
 	}
 	journal, err := audit.Open(o.Home.Audit())
 	if err != nil {
 		return fmt.Errorf("open the audit log: %w", err)
 	}
 	defer func() { _ = journal.Close() }()
+	settings, err := readAlerts(o.Home.ConfigFile())
+	if err != nil { // a mistake there must not keep kernels from their secrets
+		logger.Warn("no alerts", "err", err)
+	}
+	alerts := newAlerts(settings, o.Home.Audit(), logger.Warn)
+	if alerts != nil {
+		go alerts.run(ctx)
+	}
 	a := newAgent(parts{
-		version: o.Version, store: o.Store, index: store.NewIndex(o.Home.Index()),
+		version: o.Version, store: o.Store, past: past, index: store.NewIndex(o.Home.Index()),
 		approvals: policy.NewApprovals(o.Home.Allowed()), allowed: o.Home.Allowed(), grants: o.Home.Grants(),
 		audit: journal, log: logger,
-		ghosts: filepath.Join(o.Home.Run, "kernels.json"), stop: cancel, looks: o.Looks,
+		ghosts: filepath.Join(o.Home.Run, "kernels.json"), stop: cancel, looks: o.Looks, alerts: alerts,
 		programs: programs(), userHome: o.UserHome,
 	})
+	a.mover = mover
 	defer a.close()
 	if err := a.epoch.open(filepath.Join(o.Home.Run, api.EpochFile), logger); err != nil {
 		return err
@@ -160,7 +176,9 @@ func (a *agent) serve(ctx context.Context, l net.Listener) error {
 	}
 	a.values.open()
 	err := newServer(a).serve(ctx, l)
-	return errors.Join(err, a.note(audit.Entry{Who: self, Op: audit.OpStop, Verdict: audit.Allowed}))
+	err = errors.Join(err, a.note(audit.Entry{Who: self, Op: audit.OpStop, Verdict: audit.Allowed}))
+	a.heads.save(a)
+	return err
 }
 
 // programs is the folder of this program, in which nbhush-providers is too.

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"log/slog"
+	"maps"
 	"net"
 	"net/http"
 	"os"
@@ -59,7 +60,13 @@ func putSecret(s *session, r *http.Request) (any, error) {
 	}
 	value := secret.New(b)
 	defer value.Wipe()
-	return s.Set(r.Context(), name, value)
+	var expires time.Time
+	if text := r.URL.Query().Get("expires"); text != "" {
+		if expires, err = time.Parse(time.RFC3339, text); err != nil {
+			return nil, fail(api.CodeBadInput, "", "the date is not one of RFC 3339")
+		}
+	}
+	return s.SetUntil(r.Context(), name, value, expires)
 }
 
 func deleteSecret(s *session, r *http.Request) (any, error) {
@@ -92,6 +99,12 @@ func postGet(s *session, r *http.Request) (any, error) {
 	res := api.GetResult{Values: make(map[string][]byte, len(values))}
 	for name, value := range values {
 		res.Values[string(name)] = value.Reveal()
+		if at := s.agent.values.expires(name); !at.IsZero() {
+			if res.Expires == nil {
+				res.Expires = map[string]time.Time{}
+			}
+			res.Expires[string(name)] = at
+		}
 	}
 	return res, nil
 }
@@ -175,7 +188,9 @@ type sessionKey struct{}
 // handler returns the agent's door for HTTP.
 func (a *agent) handler() http.Handler {
 	mux := http.NewServeMux()
-	for pattern, h := range routes {
+	all := maps.Clone(routes)
+	maps.Copy(all, careRoutes)
+	for pattern, h := range all {
 		mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) { serve(w, r, h) })
 	}
 	mux.HandleFunc("GET /v1/stream", a.serveStream)

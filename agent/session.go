@@ -96,14 +96,19 @@ func (s *session) List(context.Context) ([]api.Secret, error) {
 	for i, e := range entries {
 		list[i] = api.Secret{
 			Name: string(e.Name), Store: e.Kind, Created: e.Created, Updated: e.Updated,
-			Warning: s.agent.values.warning(e.Name),
+			Warning: s.agent.values.warning(e.Name), Expires: s.agent.values.expires(e.Name),
 		}
 	}
 	return list, nil
 }
 
 // Set keeps a copy of value.
-func (s *session) Set(_ context.Context, name secret.Name, value secret.Value) (api.SetResult, error) {
+func (s *session) Set(ctx context.Context, name secret.Name, value secret.Value) (api.SetResult, error) {
+	return s.SetUntil(ctx, name, value, time.Time{})
+}
+
+// SetUntil is Set of a value that expires then, or never where that is zero.
+func (s *session) SetUntil(_ context.Context, name secret.Name, value secret.Value, expires time.Time) (api.SetResult, error) {
 	w, err := s.owner(audit.OpSet, name)
 	if err != nil {
 		return api.SetResult{}, err
@@ -124,18 +129,17 @@ func (s *session) Set(_ context.Context, name secret.Name, value secret.Value) (
 	a.write.Lock()
 	defer a.write.Unlock()
 	entry := audit.Entry{Who: w.who(), Op: audit.OpSet, Name: name, Verdict: audit.Allowed}
-	if err := a.store.Set(name, value); err != nil {
+	if err := a.put(name, value, expires); err != nil {
 		entry.Verdict, entry.Reason = audit.Failed, err.Error()
 		return api.SetResult{}, errors.Join(storeError(fmt.Errorf("set %s: %w", name, err)), a.note(entry))
 	}
-	a.values.put(name, value.Clone())
 	e, replaced, err := a.index.Put(name, a.store.Kind())
 	if err := errors.Join(a.note(entry), err); err != nil {
 		return api.SetResult{}, fmt.Errorf("%s is kept, but: %w", name, err)
 	}
 	return api.SetResult{Secret: api.Secret{
 		Name: string(name), Store: e.Kind, Created: e.Created, Updated: e.Updated,
-		Warning: warning(value),
+		Warning: warning(value), Expires: a.values.expires(name),
 	}, Replaced: replaced}, nil
 }
 
@@ -154,7 +158,7 @@ func (s *session) Delete(_ context.Context, name secret.Name) (api.Secret, error
 	a.write.Lock()
 	defer a.write.Unlock()
 	entry := audit.Entry{Who: w.who(), Op: audit.OpRemove, Name: name, Verdict: audit.Allowed}
-	if err := a.store.Delete(name); err != nil {
+	if err := a.remove(name); err != nil {
 		entry.Verdict, entry.Reason = audit.Failed, err.Error()
 		e := storeError(fmt.Errorf("remove %s: %w", name, err))
 		if e.Code == api.CodeNotFound {
@@ -162,7 +166,6 @@ func (s *session) Delete(_ context.Context, name secret.Name) (api.Secret, error
 		}
 		return api.Secret{}, errors.Join(e, a.note(entry))
 	}
-	a.values.remove(name)
 	e, err := a.index.Delete(name)
 	if err := errors.Join(a.note(entry), err); err != nil {
 		return api.Secret{}, fmt.Errorf("%s is removed, but: %w", name, err)
@@ -322,6 +325,7 @@ func (s *session) Lock(ctx context.Context) (api.Status, error) {
 	if l, ok := s.agent.store.(interface{ Lock() }); ok {
 		l.Lock()
 	}
+	s.agent.past.Lock()
 	if err := s.agent.note(audit.Entry{Who: w.who(), Op: audit.OpLock, Verdict: audit.Allowed}); err != nil {
 		return api.Status{}, err
 	}

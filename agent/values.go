@@ -31,15 +31,17 @@ type values struct {
 	names func() ([]secret.Name, error)
 	log   *slog.Logger
 	now   func() time.Time
-	used  func() bool // whether a kernel may hold a value that leaves the store now
+	used  func() bool                                  // whether a kernel may hold a value that leaves the store now
+	past  func() (map[secret.Name]store.Record, error) // nil: no former values
 	// changed is called when a value that was served may no longer be.
 	changed func()
 
 	mu      sync.Mutex
 	locked  bool
 	held    map[secret.Name]held
-	retired []held          // no longer in the store, but a kernel may still print them
-	served  map[string]held // by providers, by the source
+	records map[secret.Name]store.Record // former values: known, never served
+	retired []held                       // no longer in the store, but a kernel may still print them
+	served  map[string]held              // by providers, by the source
 	set     *knownSet
 
 	// Every change of held raises want; the builder makes sets until have has
@@ -84,6 +86,7 @@ func (v *values) open() {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	v.locked = false
+	v.err = nil // it may be why somebody unlocks
 	v.epoch++
 	v.want++
 	v.readAgain()
@@ -102,6 +105,10 @@ func (v *values) lock() {
 		delete(v.held, name)
 	}
 	v.wipeRetired()
+	for _, r := range v.records {
+		r.Wipe()
+	}
+	v.records = nil
 	for source, h := range v.served {
 		h.value.Wipe()
 		delete(v.served, source)
@@ -420,13 +427,20 @@ func (v *values) readStore() {
 	epoch := v.epoch
 	v.mu.Unlock()
 	fresh, err := v.readAll()
+	records, past := v.readPast()
 	v.mu.Lock()
 	touched := v.touched
 	v.touched = nil
+	if err == nil && past != nil {
+		wipeAll(fresh)
+		fresh, err = nil, past
+	}
 	if epoch != v.epoch {
 		wipeAll(fresh)
+		wipeRecords(records)
 		return
 	}
+	v.keepRecords(records, touched)
 	if v.err = err; err != nil {
 		v.log.Warn("read the secrets", "err", err)
 		return
@@ -490,6 +504,11 @@ func (v *values) makeSet() {
 	}
 	for _, h := range v.retired {
 		add(h)
+	}
+	for name, r := range v.records {
+		for _, old := range r.Former() {
+			add(held{name: name, value: old.Value})
+		}
 	}
 	for _, h := range v.served {
 		add(h)

@@ -7,8 +7,18 @@
 //
 //	GET    /v1/status              -> Status
 //	GET    /v1/secrets             -> []Secret
-//	PUT    /v1/secrets/{name}      body: the value, application/octet-stream -> SetResult
+//	PUT    /v1/secrets/{name}      body: the value, application/octet-stream; ?expires=RFC3339 -> SetResult
 //	DELETE /v1/secrets/{name}      -> Secret
+//	GET    /v1/secrets/{name}/history   -> []VersionInfo
+//	POST   /v1/secrets/{name}/restore   RestoreRequest -> SetResult
+//	POST   /v1/secrets/{name}/forget    -> Secret   (its former values)
+//	POST   /v1/vault/passphrase    PassphraseRequest -> Status
+//	POST   /v1/vault/rollback      -> Rollback
+//	POST   /v1/sync                SyncRequest -> SyncResult
+//	POST   /v1/store/move          MoveRequest -> Status   (ends the agent)
+//	POST   /v1/found               Found -> {}
+//	GET    /v1/audit/head          -> AuditHead
+//	POST   /v1/audit/accept        -> AuditHead
 //	POST   /v1/get                 GetRequest -> GetResult
 //	POST   /v1/allow               AllowRequest -> Allowed
 //	POST   /v1/deny                AllowRequest -> Allowed   (takes an approval back)
@@ -94,6 +104,7 @@ type Secret struct {
 	Created time.Time `json:"created"`
 	Updated time.Time `json:"updated"`
 	Warning string    `json:"warning,omitempty"` // such as: too short to be matched
+	Expires time.Time `json:"expires,omitzero"`
 }
 
 // SetResult is the answer to a PUT.
@@ -115,7 +126,8 @@ type GetRequest struct {
 // GetResult holds the values by name. It is only ever made for the wire:
 // clients move the bytes into secret.Value at once.
 type GetResult struct {
-	Values map[string][]byte `json:"values"`
+	Values  map[string][]byte    `json:"values"`
+	Expires map[string]time.Time `json:"expires,omitempty"` // of those that will
 }
 
 // AllowRequest names an nbhush.toml by its absolute path, and the SHA-256 (hex)

@@ -26,6 +26,7 @@ const lockWait = 10 * time.Second
 // several processes may have the same file open.
 type Log struct {
 	path string
+	full int64 // bytes after which the next file begins
 
 	mu   sync.Mutex
 	file *os.File
@@ -49,7 +50,7 @@ func Open(path string) (*Log, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open the audit log: %w", err)
 	}
-	l := &Log{path: path, file: file, end: state{size: -1}}
+	l := &Log{path: path, full: fullSize, file: file, end: state{size: -1}}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if err := l.locked(func() error { return nil }); err != nil {
@@ -74,10 +75,18 @@ func (l *Log) Append(e Entry) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.locked(func() error {
+		if l.end.size >= l.full {
+			if err := l.turn(); err != nil {
+				return err
+			}
+		}
 		e.Seq, e.Prev = l.end.seq+1, l.end.prev
 		return l.write(e, e.Seq, e.Op != OpGet || e.Verdict != Allowed)
 	})
 }
+
+// Path returns the path of the newest file.
+func (l *Log) Path() string { return l.path }
 
 // Close writes everything to the disk and closes the file.
 func (l *Log) Close() error {
@@ -157,9 +166,16 @@ func (l *Log) follow() error {
 
 // begin writes the first line, which makes this chain unlike any other.
 func (l *Log) begin() error {
+	before, err := l.before()
+	if err != nil {
+		return err
+	}
 	l.end = state{}
 	g := genesis{Version: version, Time: time.Now().UTC(), Genesis: rand.Text() + rand.Text()}
-	if err := l.write(g, 0, true); err != nil {
+	if before.seq > 0 {
+		g.After, g.Prev = before.seq, before.prev
+	}
+	if err := l.write(g, g.After, true); err != nil {
 		return err
 	}
 	// The file's name must be on the disk, too. Windows cannot do this by hand.
@@ -265,5 +281,8 @@ func (e *DamagedError) Unwrap() error { return e.Err }
 
 // Hint says how to keep the evidence and go on.
 func (e *DamagedError) Hint() string {
+	if errors.Is(e.Err, errCut) {
+		return "keep a copy, find out who did it, and go on with: nbhush audit accept"
+	}
 	return fmt.Sprintf("keep it and begin a new log with: mv '%s' '%s.damaged'", e.Path, e.Path)
 }

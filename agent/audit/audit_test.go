@@ -400,7 +400,7 @@ func fixedLog(t testing.TB, reasons ...string) []byte {
 // Any change of a log but one of its last line is found, and nothing panics.
 func FuzzVerify(f *testing.F) {
 	whole := fixedLog(f, "a", "b", "c")
-	if n, line, err := verify(bytes.NewReader(whole)); n != 3 || err != nil {
+	if n, line, err := (&chain{}).read(bytes.NewReader(whole), 0); n != 3 || err != nil {
 		f.Fatalf("%d, line %d, %v", n, line, err)
 	}
 	last := bytes.LastIndexByte(whole[:len(whole)-1], '\n')
@@ -413,7 +413,7 @@ func FuzzVerify(f *testing.F) {
 		at = min(max(at, 0), len(whole))
 		cut = min(max(cut, 0), len(whole)-at)
 		src := slices.Concat(whole[:at], put, whole[at+cut:])
-		n, line, err := verify(bytes.NewReader(src))
+		n, line, err := (&chain{}).read(bytes.NewReader(src), 0)
 		lines := bytes.Count(src, []byte("\n"))
 		if err == nil && n != max(0, lines-1) || err != nil && (line < 1 || line > lines+1) {
 			t.Fatalf("%d entries, line %d, %v, of %d lines", n, line, err, lines)

@@ -36,9 +36,13 @@ const (
 	OpRevoke Op = "revoke"
 	// OpRotate: a running kernel got the new value of what it held.
 	OpRotate Op = "rotate"
+	// OpSync: with an encrypted file, also to and from a backup.
+	OpSync Op = "sync"
+	// OpFound: a secret was found where none should be, such as in a commit.
+	OpFound Op = "found"
 )
 
-var ops = []Op{OpGet, OpSet, OpRemove, OpAllow, OpDeny, OpLock, OpUnlock, OpStart, OpStop, OpKernel, OpConsent, OpRevoke, OpRotate}
+var ops = []Op{OpGet, OpSet, OpRemove, OpAllow, OpDeny, OpLock, OpUnlock, OpStart, OpStop, OpKernel, OpConsent, OpRevoke, OpRotate, OpSync, OpFound}
 
 // Verdict is what came of it.
 type Verdict string
@@ -77,6 +81,8 @@ type genesis struct {
 	Version int       `json:"version"`
 	Time    time.Time `json:"time"`
 	Genesis string    `json:"genesis"`
+	After   uint64    `json:"after,omitempty"` // the last entry of the file before
+	Prev    string    `json:"prev,omitempty"`  // and the hash of its line
 }
 
 const version = 1
@@ -96,6 +102,13 @@ func (e *Entry) valid() error {
 		return fmt.Errorf("audit: no such verdict: %q", e.Verdict)
 	}
 	return nil
+}
+
+// Clean returns e as Append would write it: texts capped, and nothing in them but
+// what prints.
+func (e Entry) Clean() Entry {
+	e.clean()
+	return e
 }
 
 func (e *Entry) clean() {
@@ -138,7 +151,8 @@ func parse(line []byte) (seq uint64, err error) {
 	if err == nil {
 		return e.Seq, nil
 	}
-	return 0, parseGenesis(line)
+	g, err := parseGenesis(line)
+	return g.After, err
 }
 
 func parseEntry(line []byte) (e Entry, err error) {
@@ -151,15 +165,14 @@ func parseEntry(line []byte) (e Entry, err error) {
 	return e, nil
 }
 
-func parseGenesis(line []byte) error {
-	var g genesis
+func parseGenesis(line []byte) (g genesis, err error) {
 	if err := strict(line, &g); err != nil {
-		return err
+		return g, err
 	}
-	if g.Version != version || g.Genesis == "" {
-		return errNotEntry
+	if g.Version != version || g.Genesis == "" || (g.After == 0) != (g.Prev == "") {
+		return g, errNotEntry
 	}
-	return nil
+	return g, nil
 }
 
 var errNotEntry = errors.New("it is not an entry of the log")

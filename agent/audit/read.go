@@ -19,17 +19,41 @@ const followPause = 100 * time.Millisecond
 // returns an error, which it returns. It does not follow the chain: see Verify.
 // A line that is no entry is a *DamagedError. Without a log there is no entry.
 func Read(path string, visit func(Entry) error) error {
-	r := reader{path: path}
-	defer r.close()
-	return r.more(visit)
+	files, err := openAll(path)
+	if err != nil {
+		return err
+	}
+	defer closeAll(files)
+	for _, f := range files {
+		r := reader{path: f.Name(), file: f}
+		if err := r.more(visit); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // Follow is Read that waits for further entries until ctx ends, and goes on with
 // the next file of the log's name when the one that it reads was moved away. The
 // end of ctx is no error.
 func Follow(ctx context.Context, path string, visit func(Entry) error) error {
+	files, err := openAll(path)
+	if err != nil {
+		return err
+	}
 	r := reader{path: path}
-	defer r.close()
+	defer func() { r.close() }()
+	defer closeAll(files)
+	for _, f := range files {
+		next := reader{path: f.Name(), file: f}
+		if f.Name() == path {
+			r = next
+			break
+		}
+		if err := next.more(visit); err != nil {
+			return err
+		}
+	}
 	for {
 		moved := r.moved()
 		if err := r.more(visit); err != nil {
@@ -102,7 +126,7 @@ func (r *reader) more(visit func(Entry) error) error {
 		r.line++
 		r.at += int64(len(text))
 		text = bytes.TrimSuffix(text, []byte("\n"))
-		if r.line == 1 && parseGenesis(text) == nil {
+		if _, err := parseGenesis(text); r.line == 1 && err == nil {
 			continue
 		}
 		e, err := parseEntry(text)

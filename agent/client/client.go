@@ -37,6 +37,8 @@ type Client struct {
 	Start func(ctx context.Context) error
 	// NoStart makes every request fail with CodeAway where no agent runs.
 	NoStart bool
+	// Expires, if not nil, is told of every value that Get returns and that expires.
+	Expires func(name secret.Name, at time.Time)
 
 	once     sync.Once
 	http     *http.Client
@@ -96,6 +98,11 @@ func (c *Client) get(ctx context.Context, q api.GetRequest) (map[secret.Name]sec
 	values := make(map[secret.Name]secret.Value, len(res.Values))
 	for name, b := range res.Values {
 		values[secret.Name(name)] = secret.New(b)
+	}
+	for name, at := range res.Expires {
+		if c.Expires != nil {
+			c.Expires(secret.Name(name), at)
+		}
 	}
 	return values, nil
 }

@@ -100,6 +100,9 @@ func (h Home) ConfigFile() string { return filepath.Join(h.Config, "config.toml"
 // Vault is the path of the encrypted vault.
 func (h Home) Vault() string { return filepath.Join(h.Data, "vault.age") }
 
+// Past is the path of the encrypted file of former values.
+func (h Home) Past() string { return filepath.Join(h.Data, "past.age") }
+
 // Index is the path of the list of names, stores and times.
 func (h Home) Index() string { return filepath.Join(h.Data, "index.json") }
 

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"regexp"
+	"slices"
 
 	"github.com/pelletier/go-toml/v2"
 
@@ -57,6 +59,43 @@ func Choose(path, kind string) error {
 			return fmt.Errorf("read settings: %w", err)
 		}
 		if err := savefile.Write(path, withChoice(src, kind), 0o600); err != nil {
+			return fmt.Errorf("write settings: %w", err)
+		}
+		return nil
+	})
+}
+
+// ChooseAgain replaces the choice of one kind by that of another, and leaves
+// every other byte as it is. It is for who has moved the secrets.
+func ChooseAgain(path, from, to string) error {
+	return lockFile(path, func() error {
+		now, err := Chosen(path)
+		switch {
+		case err != nil:
+			return err
+		case now == to:
+			return nil
+		case now != from && now != "":
+			return fmt.Errorf("the settings %s name the store %s, not %s", path, now, from)
+		}
+		src, err := os.ReadFile(path)
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("read settings: %w", err)
+		}
+		out := withChoice(src, to)
+		if now != "" {
+			// A key of a table that looks so is told apart by reading the result.
+			line := regexp.MustCompile(`(?m)^[ \t]*store[ \t]*=[ \t]*["'](\w+)["']`)
+			at := line.FindSubmatchIndex(src)
+			if at == nil {
+				return fmt.Errorf("settings %s: no line that begins with store", path)
+			}
+			out = slices.Concat(src[:at[2]], []byte(to), src[at[3]:])
+		}
+		if kind, err := parseChoice(out); err != nil || kind != to {
+			return fmt.Errorf("settings %s: the line that begins with store is not understood", path)
+		}
+		if err := savefile.Write(path, out, 0o600); err != nil {
 			return fmt.Errorf("write settings: %w", err)
 		}
 		return nil

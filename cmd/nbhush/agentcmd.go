@@ -19,7 +19,7 @@ func newAgentCmd(a *app) *cobra.Command {
 		Long: `The agent starts by itself when something needs it and keeps the values in memory.
 agent lock makes it forget them until agent unlock.`,
 	})
-	var asJSON bool
+	var asJSON, stdin bool
 	sub := func(use, short string, do func(context.Context) (api.Status, error)) {
 		c := &cobra.Command{
 			Use: use, Short: short, Args: argRange(0, 0, "no arguments"),
@@ -32,12 +32,15 @@ agent lock makes it forget them until agent unlock.`,
 			},
 		}
 		c.Flags().BoolVar(&asJSON, "json", false, "print the state as JSON")
+		if use == "unlock" {
+			c.Flags().BoolVar(&stdin, "stdin", false, "read the passphrase of the vault from standard input")
+		}
 		cmd.AddCommand(c)
 	}
 	sub("start", "start the agent, if it does not run", func(ctx context.Context) (api.Status, error) { return runStart(ctx, a) })
 	sub("status", "say what the agent holds; does not start it", a.runningClient().Status)
 	sub("lock", "forget every value until unlock", a.runningClient().Lock)
-	sub("unlock", "read the values again", func(ctx context.Context) (api.Status, error) { return runUnlock(ctx, a) })
+	sub("unlock", "read the values again", func(ctx context.Context) (api.Status, error) { return runUnlock(ctx, a, stdin) })
 	cmd.AddCommand(newAgentStopCmd(a), newAgentServeCmd(a), newAgentSocketCmd(a))
 	return cmd
 }
@@ -100,12 +103,12 @@ func runStart(ctx context.Context, a *app) (api.Status, error) {
 }
 
 // runUnlock tries without a passphrase first, since most stores need none.
-func runUnlock(ctx context.Context, a *app) (api.Status, error) {
+func runUnlock(ctx context.Context, a *app, stdin bool) (api.Status, error) {
 	st, err := a.client().Unlock(ctx, nil)
 	if !errors.Is(err, &api.Error{Code: api.CodeLocked}) {
 		return st, err
 	}
-	if !a.terminal(a.in) {
+	if !a.terminal(a.in) && !stdin {
 		return st, err
 	}
 	b, perr := a.readSecret("passphrase of the vault", api.MaxValue)

@@ -49,17 +49,20 @@ and denied, and by which process, kernel and notebook. It holds names, never val
 	cmd.Flags().StringVar(&o.since, "since", "", "only entries since then: a `time` ago (90m, 24h, 7d), or a date (2006-01-02)")
 	cmd.Flags().BoolVarP(&o.follow, "follow", "f", false, "go on with what comes, until Ctrl-C")
 	cmd.Flags().BoolVar(&o.json, "json", false, "print each entry as it is in the log, a line of JSON")
-	cmd.AddCommand(newAuditVerifyCmd(a))
+	cmd.AddCommand(newAuditVerifyCmd(a), newAuditAcceptCmd(a))
 	return cmd
 }
 
 func newAuditVerifyCmd(a *app) *cobra.Command {
 	return &cobra.Command{
 		Use:   "verify",
-		Short: "check that no line was changed, taken out or moved",
-		Args:  argRange(0, 0, "no arguments"),
-		RunE: func(*cobra.Command, []string) error {
-			n, err := audit.Verify(a.home.Audit())
+		Short: "check that no line was changed, taken out, moved or cut off",
+		Long: `Follows the chain of hashes through every file of the log, and asks the agent whether the log still
+holds what was its end when that was last remembered, in the encrypted store: after every 64
+entries and at each end of the agent. What came after that can be cut off unseen.`,
+		Args: argRange(0, 0, "no arguments"),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			n, err := a.verifyAudit(cmd.Context())
 			if errors.Is(err, fs.ErrNotExist) {
 				return fmt.Errorf("there is no audit log: %s begins when the agent first starts", a.home.Audit())
 			}
@@ -68,6 +71,39 @@ func newAuditVerifyCmd(a *app) *cobra.Command {
 			}
 			a.printf("%d entries, whole: %s\n", n, a.home.Audit())
 			return nil
+		},
+	}
+}
+
+// verifyAudit is audit.VerifyTo with what the agent remembers. The chain is
+// looked at first, as it is before the agent starts.
+func (a *app) verifyAudit(ctx context.Context) (int, error) {
+	n, err := audit.Verify(a.home.Audit())
+	if err != nil {
+		return n, err
+	}
+	head, err := a.client().AuditHead(ctx)
+	if err != nil {
+		a.warningf("whether its end is there was not checked: %s", err)
+		return n, nil
+	}
+	_, err = audit.VerifyTo(a.home.Audit(), audit.Head(head))
+	return n, err
+}
+
+func newAuditAcceptCmd(a *app) *cobra.Command {
+	return &cobra.Command{
+		Use:   "accept",
+		Short: "go on with the log as it is, after verify found that its end is missing",
+		Long: `Makes the agent remember the end of the log as it is now. That you did so is an entry of the log. A
+line that was changed in its middle stays a finding.`,
+		Args: argRange(0, 0, "no arguments"),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			h, err := a.client().AcceptAudit(cmd.Context())
+			if err == nil {
+				a.say("the log ends with entry %d", h.Seq)
+			}
+			return err
 		},
 	}
 }

@@ -8,10 +8,10 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
-	"github.com/nbhush/nbhush/agent/audit"
 	"github.com/nbhush/nbhush/agent/policy"
 	"github.com/nbhush/nbhush/agent/store"
 	"github.com/nbhush/nbhush/nbstrip/gitfilter"
@@ -198,6 +198,9 @@ func checkSecrets(ctx context.Context, a *app) finding {
 		return failed(err, "nbhush agent unlock")
 	}
 	for _, s := range secrets {
+		if note := expiry(s.Expires, time.Now()); note != "" {
+			return warn("nbhush rotate "+s.Name, "%s %s", s.Name, note)
+		}
 		if s.Warning != "" {
 			return warn("use a longer value: nbhush set "+s.Name, "%s: %s", s.Name, s.Warning)
 		}
@@ -208,8 +211,8 @@ func checkSecrets(ctx context.Context, a *app) finding {
 	return ok("%d", len(secrets))
 }
 
-func checkAudit(_ context.Context, a *app) finding {
-	n, err := audit.Verify(a.home.Audit())
+func checkAudit(ctx context.Context, a *app) finding {
+	n, err := a.verifyAudit(ctx)
 	if errors.Is(err, os.ErrNotExist) {
 		return info("", "empty")
 	}

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/nbhush/nbhush/agent/api"
 	"github.com/nbhush/nbhush/nbstrip"
 )
 
@@ -54,6 +55,15 @@ func runGitCheck(ctx context.Context, a *app, o gitOptions) error {
 			s.Error = err.Error()
 		case err != nil:
 			a.fail(&fileError{name, err})
+		}
+		told := map[string]bool{}
+		for _, f := range res.Findings {
+			if told[f.Name] {
+				continue
+			}
+			told[f.Name] = true
+			// Whoever watches wants to know; that nobody could be told changes nothing here.
+			_ = a.client().Found(ctx, api.Found{Name: f.Name, Where: name})
 		}
 		found = found || err != nil || res.Changed()
 		results = append(results, s)

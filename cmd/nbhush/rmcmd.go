@@ -8,16 +8,20 @@ import (
 	"github.com/nbhush/nbhush/agent/secret"
 )
 
-type rmOptions struct{ names []secret.Name }
+type rmOptions struct {
+	names  []secret.Name
+	forget bool
+}
 
 func newRmCmd(a *app) *cobra.Command {
 	var o rmOptions
-	return &cobra.Command{
+	cmd := &cobra.Command{
 		Use:   "rm NAME…",
 		Short: "remove secrets from the store",
-		Long: `Removes secrets from the keyring or the vault. From then on their values are no
-longer known, so they are no longer taken out of outputs and files either, except in
-kernels that run now. Python kernels lose them before their next cell.`,
+		Long: `Removes secrets from the keyring or the vault. Their values stay in the encrypted
+history, where nbhush restore finds them, and are still taken out of outputs and files.
+--forget wipes them there too; from then on they are not known, except to
+kernels that run now. Python kernels lose the secret before their next cell.`,
 		Args: argRange(1, -1, "the NAME of a secret"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			for _, arg := range args {
@@ -30,6 +34,8 @@ kernels that run now. Python kernels lose them before their next cell.`,
 			return runRm(cmd.Context(), a, o)
 		},
 	}
+	cmd.Flags().BoolVar(&o.forget, "forget", false, "wipe the values from the history as well")
+	return cmd
 }
 
 func runRm(ctx context.Context, a *app, o rmOptions) error {
@@ -39,6 +45,11 @@ func runRm(ctx context.Context, a *app, o rmOptions) error {
 			return err
 		}
 		a.say("removed %s from the %s", name, s.Store)
+		if o.forget {
+			if err := a.client().Forget(ctx, name); err != nil {
+				return err
+			}
+		}
 	}
 	return nil
 }

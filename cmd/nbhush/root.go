@@ -9,12 +9,14 @@ import (
 	"os/signal"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/nbhush/nbhush/agent/api"
 	"github.com/nbhush/nbhush/agent/client"
 	"github.com/nbhush/nbhush/agent/home"
+	"github.com/nbhush/nbhush/agent/secret"
 )
 
 // Exit codes of every command.
@@ -142,11 +144,13 @@ everything that is shown, saved or committed.`,
 			root.AddCommand(c)
 		}
 	}
-	add("secrets", newSetCmd(a), newGetCmd(a), newListCmd(a), newRmCmd(a), newImportCmd(a), newRunCmd(a), newExportCmd(a),
+	add("secrets", newSetCmd(a), newGetCmd(a), newListCmd(a), newRmCmd(a), newRotateCmd(a), newHistoryCmd(a), newRestoreCmd(a),
+		newImportCmd(a), newRunCmd(a), newExportCmd(a),
 		newMaskCmd(a), newAllowCmd(a), newDenyCmd(a), newGrantsCmd(a), newRevokeCmd(a), newAuditCmd(a))
 	add("jupyter", newJupyterCmd(a), newKernelsCmd(a), newInjectCmd(a), newIPythonCmd(a))
 	add("files", newGitCmd(a), newStripCmd(a), newWatchCmd(a))
-	add("care", newSetupCmd(a), newUninstallCmd(a), newDemoCmd(a), newDoctorCmd(a), newAgentCmd(a), newVersionCmd(a))
+	add("care", newSetupCmd(a), newUninstallCmd(a), newDemoCmd(a), newDoctorCmd(a), newAgentCmd(a), newStoreCmd(a), newVaultCmd(a),
+		newBackupCmd(a), newRestoreBackupCmd(a), newSyncCmd(a), newVersionCmd(a))
 	root.AddCommand(newKernelCmd(a), newAttachCmd(a))
 	asGroup(root)
 	return root
@@ -184,7 +188,13 @@ func argRange(min, max int, what string) cobra.PositionalArgs {
 }
 
 // client returns a client of this user's agent; it starts the agent on demand.
-func (a *app) client() *client.Client { return &client.Client{} }
+func (a *app) client() *client.Client {
+	return &client.Client{Expires: func(name secret.Name, at time.Time) {
+		if note := expiry(at, time.Now()); note != "" {
+			a.warningf("%s %s; a new value: nbhush rotate %s", name, note, name)
+		}
+	}}
+}
 
 // printJSON writes v to stdout as indented JSON.
 func (a *app) printJSON(v any) error {

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -13,6 +14,9 @@ import (
 type setOptions struct {
 	name secret.Name
 	json bool
+
+	expires string    // as it was given
+	at      time.Time // what that means
 }
 
 func newSetCmd(a *app) *cobra.Command {
@@ -33,9 +37,13 @@ the variables of %hush; every kernel has it at its next nbhush get.`,
 			if o.name, err = secret.ParseName(args[0]); err != nil {
 				return err
 			}
+			if o.at, err = parseExpiry(o.expires, time.Now()); err != nil {
+				return &usageError{cmd, err.Error()}
+			}
 			return runSet(cmd.Context(), a, o)
 		},
 	}
+	cmd.Flags().StringVar(&o.expires, "expires", "", "when the value does: a `date` (2006-01-02), or a time from now (90d, 12h)")
 	cmd.Flags().BoolVar(&o.json, "json", false, "print the result as JSON")
 	return cmd
 }
@@ -53,7 +61,7 @@ func runSet(ctx context.Context, a *app, o setOptions) error {
 	if err := a.chooseStore(ctx); err != nil {
 		return err
 	}
-	res, err := a.client().Set(ctx, o.name, v)
+	res, err := a.client().SetUntil(ctx, o.name, v, o.at)
 	if err != nil {
 		return err
 	}

@@ -10,6 +10,7 @@ import (
 	mrand "math/rand/v2"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -50,9 +51,12 @@ func found(err error) error {
 }
 
 func TestKilledWriters(t *testing.T) {
-	kills := 100
+	kills := 200
 	if testing.Short() {
 		kills = 10
+	}
+	if n, err := strconv.Atoi(os.Getenv("NBHUSH_TEST_KILLS")); err == nil {
+		kills = n
 	}
 	dir := t.TempDir()
 	confirmed := map[secret.Name]string{} // what was done; - and no entry are the same
@@ -81,6 +85,7 @@ func TestKilledWriters(t *testing.T) {
 			confirmed[n] = got
 		}
 	}
+	t.Logf("%d of %d kills cut a write off", inside, kills)
 	if inside == 0 {
 		t.Errorf("none of %d kills cut a write off", kills)
 	}

@@ -124,7 +124,7 @@ func parseJSON(src []byte) (entries, error) {
 		return nil, fmt.Errorf("it has version %d, and this program knows %d", f.Version, version)
 	}
 	for name := range f.Entries {
-		if _, err := secret.ParseName(string(name)); err != nil {
+		if err := checkName(name); err != nil {
 			f.Entries.wipe()
 			return nil, errors.New("it holds a name that no secret can have")
 		}
@@ -133,6 +133,15 @@ func parseJSON(src []byte) (entries, error) {
 		f.Entries = entries{}
 	}
 	return f.Entries, nil
+}
+
+// checkName lets the names of secrets in, and what is kept hidden beside them.
+func checkName(name secret.Name) error {
+	if name == store.HiddenHead {
+		return nil
+	}
+	_, err := secret.ParseName(string(name))
+	return err
 }
 
 // readPrivate returns the content of the file at path if it is one that no

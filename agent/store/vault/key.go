@@ -10,7 +10,6 @@ import (
 	"filippo.io/age"
 	"filippo.io/age/armor"
 
-	"github.com/nbhush/nbhush/agent/savefile"
 	"github.com/nbhush/nbhush/agent/secret"
 	"github.com/nbhush/nbhush/agent/store"
 )
@@ -68,11 +67,8 @@ func (k keyFile) create() (*age.X25519Identity, error) {
 	if err != nil {
 		return nil, err
 	}
-	text := []byte("# the key of the vault of nbhush: who has it and vault.age has the secrets\n" +
-		"# public key: " + identity.Recipient().String() + "\n" + identity.String() + "\n")
-	defer clear(text)
-	if err := savefile.Write(string(k), text, 0o600); err != nil {
-		return nil, fmt.Errorf("write the key of the vault: %w", err)
+	if err := k.write(identity, nil); err != nil {
+		return nil, err
 	}
 	return identity, nil
 }

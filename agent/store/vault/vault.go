@@ -54,6 +54,9 @@ func OpenWithKeyIn(s store.Store, path string) *Vault {
 	return &Vault{path: path, key: keyItem{s}}
 }
 
+// Beside returns a vault in the file at path that has the key of v.
+func (v *Vault) Beside(path string) *Vault { return &Vault{path: path, key: keyOf{v}} }
+
 // Kind returns store.KindVault.
 func (v *Vault) Kind() string { return store.KindVault }
 
@@ -128,7 +131,7 @@ func (v *Vault) Names() ([]secret.Name, error) {
 
 // Set keeps a copy of value under name.
 func (v *Vault) Set(name secret.Name, value secret.Value) error {
-	if _, err := secret.ParseName(string(name)); err != nil {
+	if err := checkName(name); err != nil {
 		return err
 	}
 	return v.change(func(all entries) error {
@@ -162,6 +165,11 @@ func (v *Vault) Delete(name secret.Name) error {
 func (v *Vault) change(edit func(entries) error) error {
 	v.mu.Lock()
 	defer v.mu.Unlock()
+	return v.locked(func() error { return v.edit(edit) })
+}
+
+// locked runs work while no other process writes. The caller holds v.mu.
+func (v *Vault) locked(work func() error) error {
 	if err := os.MkdirAll(filepath.Dir(v.path), 0o700); err != nil {
 		return fmt.Errorf("make the folder of the vault: %w", err)
 	}
@@ -172,7 +180,11 @@ func (v *Vault) change(edit func(entries) error) error {
 		return fmt.Errorf("wait for the lock of the vault %s: %w", v.path, err)
 	}
 	defer func() { _ = lock.Unlock() }()
+	return work()
+}
 
+// edit does the work of change.
+func (v *Vault) edit(edit func(entries) error) error {
 	all, before, err := v.read()
 	if err != nil {
 		return err
@@ -280,9 +292,7 @@ func (v *Vault) unreadable(err error) error {
 	return &store.Error{Err: fmt.Errorf("the vault %s is damaged: %w", v.path, err), Mend: mend}
 }
 
-func (v *Vault) restore() string {
-	return fmt.Sprintf("go back to the previous state with: cp -p '%s' '%s'", v.previous(), v.path)
-}
+func (v *Vault) restore() string { return "go back to the previous state with: nbhush vault rollback" }
 
 // needKey makes sure that there is an identity to write with, and makes the very
 // first one. The caller holds the lock and has read the file.

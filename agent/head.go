@@ -1,0 +1,148 @@
+package agent
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/nbhush/nbhush/agent/api"
+	"github.com/nbhush/nbhush/agent/audit"
+	"github.com/nbhush/nbhush/agent/store"
+)
+
+// headEach is after how many entries the end of the audit log is remembered.
+const headEach = 64
+
+// heads remembers where the audit log ends, encrypted beside the former values,
+// so that a tail that was cut off is found. A head that the log does not agree
+// with stays, as evidence, until the owner accepts the log as it is.
+type heads struct {
+	past *store.Past
+	log  interface{ Head() (audit.Head, error) } // nil in tests without a file
+	path string
+
+	entries atomic.Int64
+	busy    sync.WaitGroup
+	mu      sync.Mutex
+	checked bool // the log agreed with what was remembered when this agent began
+}
+
+// count is told of every entry, and remembers the end from time to time.
+func (h *heads) count(a *agent) {
+	if h.log == nil || h.entries.Add(1)%headEach != 0 {
+		return
+	}
+	h.busy.Go(func() { h.save(a) })
+}
+
+// save remembers the end of the log. An agent that is locked, or has nothing to
+// keep, does not.
+func (h *heads) save(a *agent) {
+	if h.log == nil || a.values.isLocked() {
+		return
+	}
+	if entries, err := a.index.List(); err != nil || len(entries) == 0 {
+		return
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if err := h.saveLocked(); err != nil {
+		a.log.Warn("remember the end of the audit log", "err", err)
+		var damaged *audit.DamagedError
+		if errors.As(err, &damaged) {
+			a.alerts.damaged(err)
+		}
+	}
+}
+
+func (h *heads) saveLocked() error {
+	if !h.checked {
+		was, err := h.load()
+		if err != nil {
+			return err
+		}
+		if _, err := audit.VerifyTo(h.path, was); err != nil {
+			return err
+		}
+		h.checked = true
+	}
+	now, err := h.log.Head()
+	if err != nil {
+		return err
+	}
+	return h.keep(now)
+}
+
+func (h *heads) keep(now audit.Head) error {
+	b, err := json.Marshal(now)
+	if err != nil {
+		return err
+	}
+	return h.past.SetHidden(store.HiddenHead, b)
+}
+
+// load returns what is remembered, zero for nothing.
+func (h *heads) load() (was audit.Head, err error) {
+	b, err := h.past.Hidden(store.HiddenHead)
+	if errors.Is(err, store.ErrNotFound) {
+		return was, nil
+	}
+	if err != nil {
+		return was, err
+	}
+	if json.Unmarshal(b, &was) != nil {
+		return was, errors.New("what is remembered of the audit log is damaged")
+	}
+	return was, nil
+}
+
+// AuditHead returns what is remembered of the end of the audit log.
+func (s *session) AuditHead(context.Context) (api.AuditHead, error) {
+	if _, err := s.owner(audit.OpGet, ""); err != nil {
+		return api.AuditHead{}, err
+	}
+	if s.agent.values.isLocked() {
+		return api.AuditHead{}, errLocked
+	}
+	was, err := s.agent.heads.load()
+	if err != nil {
+		return api.AuditHead{}, storeError(err)
+	}
+	return api.AuditHead(was), nil
+}
+
+// AcceptAudit remembers the end of the log as it is now, whatever was
+// remembered before, and notes that.
+func (s *session) AcceptAudit(context.Context) (api.AuditHead, error) {
+	w, err := s.owner(audit.OpSet, "")
+	if err != nil {
+		return api.AuditHead{}, err
+	}
+	h := s.agent.heads
+	if s.agent.values.isLocked() {
+		return api.AuditHead{}, errLocked
+	}
+	if h.log == nil {
+		return api.AuditHead{}, fail(api.CodeInternal, "", "there is no audit log")
+	}
+	was, err := h.load()
+	reason := fmt.Sprintf("the audit log accepted as it is; remembered was entry %d of %s", was.Seq, was.Time.Format(time.RFC3339))
+	if err != nil {
+		reason = "the audit log accepted as it is; what was remembered cannot be read"
+	}
+	if err := s.agent.note(audit.Entry{Who: w.who(), Op: audit.OpSet, Verdict: audit.Allowed, Reason: reason}); err != nil {
+		return api.AuditHead{}, err
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	now, err := h.log.Head()
+	if err != nil {
+		return api.AuditHead{}, err
+	}
+	h.checked = true
+	return api.AuditHead(now), h.keep(now)
+}
