@@ -219,8 +219,11 @@ func TestRules(t *testing.T) {
 		notebook := filepath.Join(e.project, "a.ipynb")
 		until := time.Now().Add(time.Hour).Truncate(time.Second)
 		for _, bad := range []api.Rule{
-			{Name: "UNLISTED"}, {Name: "a b", Deny: true}, {Name: "UNLISTED", Notebook: "a.ipynb"},
-			{Name: "UNLISTED", Notebook: notebook, Kernel: 7}, {Name: "UNLISTED", Notebook: notebook, Until: time.Now().Add(-time.Hour)},
+			{Name: "UNLISTED"},
+			{Name: "a b", Deny: true},
+			{Name: "UNLISTED", Notebook: "a.ipynb"},
+			{Name: "UNLISTED", Notebook: notebook, Kernel: 7},
+			{Name: "UNLISTED", Notebook: notebook, Until: time.Now().Add(-time.Hour)},
 		} {
 			_, err := e.AddRule(ctx, bad)
 			wantCode(t, bad.Name, err, api.CodeBadInput)

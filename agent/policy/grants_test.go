@@ -50,8 +50,12 @@ func TestGrants(t *testing.T) {
 		t.Errorf("%v, %v", all, err)
 	}
 	for _, bad := range []Grant{
-		{}, {Name: "A"}, {Name: "A", Once: true}, {Name: "a b", Kernel: "7-1"},
-		{Name: "A", Notebook: "n.ipynb"}, {Name: "A", Notebook: notebook, Kernel: "7-1"},
+		{},
+		{Name: "A"},
+		{Name: "A", Once: true},
+		{Name: "a b", Kernel: "7-1"},
+		{Name: "A", Notebook: "n.ipynb"},
+		{Name: "A", Notebook: notebook, Kernel: "7-1"},
 	} {
 		if _, err := gs.Add(bad); err == nil {
 			t.Errorf("%+v was kept", bad)
