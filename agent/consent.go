@@ -145,7 +145,7 @@ func (s *session) refresh(w asker, sc scope, name secret.Name, sum []byte, r *ap
 		r.Gone = append(r.Gone, string(name))
 		return a.note(entry)
 	}
-	if !sc.keep(name) && !(d.Ask && s.given[name]) {
+	if !sc.keep(name) && (!d.Ask || !s.given[name]) {
 		return gone()
 	}
 	switch p, err := sc.from(name); {

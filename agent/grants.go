@@ -83,7 +83,7 @@ func (g *grants) changed() {
 }
 
 // forget takes away what was granted to a kernel that has ended.
-func (g *grants) forget(k *kernel, log *slog.Logger) {
+func (g *grants) forget(k *kernel, to *slog.Logger) {
 	all, err := g.current()
 	if err != nil {
 		return
@@ -91,7 +91,7 @@ func (g *grants) forget(k *kernel, log *slog.Logger) {
 	for _, x := range all {
 		if x.Kernel == k.key() {
 			if _, err := g.remove(func(x policy.Grant) bool { return x.Kernel == k.key() }); err != nil {
-				log.Warn("forget the grants of a kernel", "err", err)
+				to.Warn("forget the grants of a kernel", "err", err)
 			}
 			return
 		}
@@ -99,16 +99,16 @@ func (g *grants) forget(k *kernel, log *slog.Logger) {
 }
 
 // sweep takes away what was granted to kernels that ended while no agent ran.
-func (g *grants) sweep(ks *kernels, log *slog.Logger) {
+func (g *grants) sweep(ks *kernels, to *slog.Logger) {
 	all, err := g.current()
 	if err != nil {
-		log.Warn("read the grants", "err", err)
+		to.Warn("read the grants", "err", err)
 		return
 	}
 	for _, x := range all {
 		if x.Kernel != "" && !ks.has(x.Kernel) {
 			if _, err := g.remove(func(x policy.Grant) bool { return x.Kernel != "" && !ks.has(x.Kernel) }); err != nil {
-				log.Warn("sweep the grants", "err", err)
+				to.Warn("sweep the grants", "err", err)
 			}
 			return
 		}

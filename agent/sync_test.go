@@ -17,7 +17,7 @@ import (
 // take merges what from knows into w, as Sync does through a file.
 func (w *world) take(t *testing.T, from *world) {
 	t.Helper()
-	theirs, err := from.agent.records()
+	theirs, err := from.records()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -28,7 +28,7 @@ func (w *world) take(t *testing.T, from *world) {
 	if theirs, err = parseRecords(plain); err != nil {
 		t.Fatal(err)
 	}
-	ours, err := w.agent.records()
+	ours, err := w.records()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -36,7 +36,7 @@ func (w *world) take(t *testing.T, from *world) {
 	for name, their := range theirs {
 		all[name] = merge(all[name].Clone(), their, false)
 	}
-	if _, err := w.agent.apply(ours, all); err != nil {
+	if _, err := w.apply(ours, all); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -44,7 +44,7 @@ func (w *world) take(t *testing.T, from *world) {
 // state is what w has, by name.
 func (w *world) state(t *testing.T) map[secret.Name]string {
 	t.Helper()
-	values, err := w.agent.values.readAll()
+	values, err := w.values.readAll()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -87,7 +87,7 @@ func TestSyncLosesNothing(t *testing.T) {
 		t.Errorf("the two do not agree: %d and %d secrets", len(sa), len(sb))
 	}
 	for _, w := range []*world{a, b} {
-		all, err := w.agent.records()
+		all, err := w.records()
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -112,15 +112,15 @@ func TestStoreIsTheTruth(t *testing.T) {
 	w := newWorld(t)
 	first := w.set(t, "A")
 	outside := rand.Text()
-	if err := w.store.Store.Set("A", secret.New([]byte(outside))); err != nil {
+	if err := w.store.Set("A", secret.New([]byte(outside))); err != nil {
 		t.Fatal(err)
 	}
 	w.set(t, "A")
-	rec, err := w.agent.record("A")
+	rec, err := w.record("A")
 	if err != nil || len(rec.Versions) != 3 || !has(rec, secret.New([]byte(first))) || !has(rec, secret.New([]byte(outside))) {
 		t.Errorf("%d versions, %v", len(rec.Versions), err)
 	}
-	if err := w.store.Store.Delete("A"); err != nil {
+	if err := w.store.Delete("A"); err != nil {
 		t.Fatal(err)
 	}
 	list, err := w.session().History(t.Context(), "A")
@@ -137,7 +137,7 @@ func TestFailedSetIsNoVersion(t *testing.T) {
 	if _, err := w.session().Set(t.Context(), "A", secret.New([]byte(rand.Text()))); err == nil {
 		t.Fatal("no error")
 	}
-	rec, err := w.agent.past.Get("A")
+	rec, err := w.past.Get("A")
 	if err != nil || len(rec.Versions) != 1 {
 		t.Errorf("%d versions, %v", len(rec.Versions), err)
 	}

@@ -176,7 +176,7 @@ func (c *consent) question(q inject.Question) string {
 		process += fmt.Sprintf(", process %d", pid)
 	}
 	always := ""
-	if c.link.grantsNotebook() {
+	if c.grantsNotebook() {
 		always = "a = always for this notebook, "
 	}
 	return fmt.Sprintf("nbhush: %s (%s) asks for %s. Allow it? o = once, k = for this kernel, %sEnter = no: ",
@@ -207,7 +207,7 @@ func (c *consent) parse(text string) api.Answer {
 	case "k", "kernel":
 		return api.AnswerKernel
 	case "a", "always":
-		if c.link.grantsNotebook() {
+		if c.grantsNotebook() {
 			return api.AnswerNotebook
 		}
 	}

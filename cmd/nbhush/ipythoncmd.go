@@ -73,7 +73,7 @@ func runIPythonDisable(_ *app, f startup.File) (string, error) {
 	return f.Path() + " was not there", err
 }
 
-func runIPythonStatus(a *app, f startup.File) (string, error) {
+func runIPythonStatus(_ *app, f startup.File) (string, error) {
 	st := f.Status()
 	switch {
 	case st.Mend != "" && st.Enabled:

@@ -171,7 +171,7 @@ func (s *Server) consent(from zsock.Conn, request [][]byte) ([][]byte, []secret.
 		return nil, nil, err
 	}
 	q := Question{Name: string(name), From: from}
-	if len(request) == 2 {
+	if len(request) > 1 {
 		q.Cell = string(request[1])
 	}
 	v, err := s.source.Consent(s.ctx, q)
@@ -185,7 +185,7 @@ func (s *Server) consent(from zsock.Conn, request [][]byte) ([][]byte, []secret.
 // name, "gone", nothing.
 func (s *Server) refresh(pairs [][]byte) ([][]byte, []secret.Value, error) {
 	var held []api.Held
-	for i := 0; i < len(pairs); i += 2 {
+	for i := 0; i+1 < len(pairs); i += 2 {
 		name, err := secret.ParseName(string(pairs[i]))
 		if err != nil {
 			return nil, nil, err
