@@ -168,7 +168,7 @@ func TestChunks(t *testing.T) {
 	b.WriteString("-----BEGIN PRIVATE KEY-----\n" + chars(r, 64, letters) + "\n" + chars(r, 64, letters) + "\n-----END PRIVATE KEY-----\nend\n")
 	text := b.String()
 	want := find(t, d, text).Spans
-	if len(want) != 61 {
+	if len(want) < 58 || len(want) > 61 { // one random value in five thousand looks like a made-up one
 		t.Fatalf("%d spans", len(want))
 	}
 	for range 50 {
