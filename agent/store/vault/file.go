@@ -51,6 +51,11 @@ func seal(all entries, to age.Recipient) ([]byte, error) {
 	if len(plain) > maxPlain {
 		return nil, fmt.Errorf("it would have %d bytes, more than %d", len(plain), maxPlain)
 	}
+	return encrypt(plain, to)
+}
+
+// encrypt returns plain as an age file for to.
+func encrypt(plain []byte, to age.Recipient) ([]byte, error) {
 	var out bytes.Buffer
 	w, err := age.Encrypt(&out, to)
 	if err != nil {
