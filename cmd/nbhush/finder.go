@@ -4,11 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
-	"os"
 	"sync"
-
-	"github.com/pelletier/go-toml/v2"
 
 	"github.com/nbhush/nbhush/agent/api"
 	"github.com/nbhush/nbhush/agent/client"
@@ -85,15 +81,8 @@ func whenLocked(path string) (patterns bool, err error) {
 	var settings struct {
 		WhenLocked string `toml:"when_locked"`
 	}
-	src, err := os.ReadFile(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return false, nil
-	}
-	if err == nil {
-		err = toml.Unmarshal(src, &settings)
-	}
-	if err != nil {
-		return false, fmt.Errorf("read settings %s: %w", path, err)
+	if err := readSettings(path, &settings); err != nil {
+		return false, err
 	}
 	switch settings.WhenLocked {
 	case "patterns":

@@ -2,13 +2,9 @@ package main
 
 import (
 	"context"
-	"errors"
-	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 
-	"github.com/pelletier/go-toml/v2"
 	"github.com/spf13/cobra"
 
 	"github.com/nbhush/nbhush/agent/api"
@@ -81,17 +77,8 @@ func redactSpelled(path string) (bool, error) {
 	var settings struct {
 		Spelled bool `toml:"redact_spelled"`
 	}
-	src, err := os.ReadFile(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return false, nil
-	}
-	if err == nil {
-		err = toml.Unmarshal(src, &settings)
-	}
-	if err != nil {
-		return false, fmt.Errorf("read settings %s: %w", path, err)
-	}
-	return settings.Spelled, nil
+	err := readSettings(path, &settings)
+	return settings.Spelled, err
 }
 
 // hookAgent is a stream as the hook knows it: names come from a running cell as
