@@ -15,7 +15,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/gofrs/flock"
+	"github.com/nbhush/nbhush/agent/savefile"
 )
 
 // lockWait is how long Append waits for another process, which needs
@@ -98,13 +98,11 @@ func (l *Log) Close() error {
 // locked runs work while no other process writes and l.end is true. The caller
 // holds l.mu.
 func (l *Log) locked(work func() error) error {
-	ctx, cancel := context.WithTimeout(context.Background(), lockWait)
-	defer cancel()
-	lock := flock.New(l.path + ".lock")
-	if _, err := lock.TryLockContext(ctx, time.Millisecond); err != nil {
-		return fmt.Errorf("wait for the lock of the audit log %s: %w", l.path, err)
+	unlock, err := savefile.Lock(context.Background(), l.path, lockWait)
+	if err != nil {
+		return fmt.Errorf("audit log: %w", err)
 	}
-	defer func() { _ = lock.Unlock() }()
+	defer unlock()
 	if err := l.catchUp(); err != nil {
 		return err
 	}

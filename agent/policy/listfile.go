@@ -10,8 +10,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/gofrs/flock"
-
 	"github.com/nbhush/nbhush/agent/savefile"
 )
 
@@ -47,13 +45,11 @@ func (l *listFile) change(edit func() ([]byte, error)) error {
 	if err := os.MkdirAll(filepath.Dir(l.path), 0o700); err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), lockWait)
-	defer cancel()
-	lock := flock.New(l.path + ".lock")
-	if _, err := lock.TryLockContext(ctx, 2*time.Millisecond); err != nil {
-		return fmt.Errorf("wait for the lock %s.lock: %w", l.path, err)
+	unlock, err := savefile.Lock(context.Background(), l.path, lockWait)
+	if err != nil {
+		return err
 	}
-	defer func() { _ = lock.Unlock() }()
+	defer unlock()
 
 	out, err := edit()
 	if err != nil || out == nil {

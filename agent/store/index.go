@@ -14,8 +14,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/gofrs/flock"
-
 	"github.com/nbhush/nbhush/agent/savefile"
 	"github.com/nbhush/nbhush/agent/secret"
 )
@@ -214,12 +212,10 @@ func lockFile(path string, change func() error) error {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), lockWait)
-	defer cancel()
-	lock := flock.New(path + ".lock")
-	if _, err := lock.TryLockContext(ctx, 2*time.Millisecond); err != nil {
-		return fmt.Errorf("wait for the lock %s.lock: %w", path, err)
+	unlock, err := savefile.Lock(context.Background(), path, lockWait)
+	if err != nil {
+		return err
 	}
-	defer func() { _ = lock.Unlock() }()
+	defer unlock()
 	return change()
 }

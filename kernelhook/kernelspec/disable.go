@@ -13,8 +13,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/gofrs/flock"
-
 	"github.com/nbhush/nbhush/agent/savefile"
 )
 
@@ -70,19 +68,14 @@ func (k Kernels) lock(ctx context.Context) (unlock func(), err error) {
 	if err := os.MkdirAll(filepath.Dir(k.Record), 0o700); err != nil {
 		return nil, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, lockTime)
-	defer cancel()
-	l := flock.New(k.Record + ".lock")
-	if _, err := l.TryLockContext(ctx, lockPoll); err != nil {
-		return nil, fmt.Errorf("wait for another nbhush that changes kernel specs: %w", err)
+	if unlock, err = savefile.Lock(ctx, k.Record, lockTime); err != nil {
+		return nil, fmt.Errorf("another nbhush changes kernel specs: %w", err)
 	}
-	return func() { _ = l.Unlock() }, nil
+	return unlock, nil
 }
 
-const (
-	lockTime = 30 * time.Second
-	lockPoll = 5 * time.Millisecond
-)
+// lockTime is enough for a Jupyter that takes seconds to list its specs.
+const lockTime = 30 * time.Second
 
 func (k Kernels) disable(name, file string) (Outcome, error) {
 	o := Outcome{Name: name, File: file, Did: DidNothing}

@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"filippo.io/age"
-	"github.com/gofrs/flock"
 
 	"github.com/nbhush/nbhush/agent/savefile"
 	"github.com/nbhush/nbhush/agent/secret"
@@ -173,13 +172,11 @@ func (v *Vault) locked(work func() error) error {
 	if err := os.MkdirAll(filepath.Dir(v.path), 0o700); err != nil {
 		return fmt.Errorf("make the folder of the vault: %w", err)
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), lockWait)
-	defer cancel()
-	lock := flock.New(v.path + ".lock")
-	if _, err := lock.TryLockContext(ctx, 2*time.Millisecond); err != nil {
-		return fmt.Errorf("wait for the lock of the vault %s: %w", v.path, err)
+	unlock, err := savefile.Lock(context.Background(), v.path, lockWait)
+	if err != nil {
+		return fmt.Errorf("vault: %w", err)
 	}
-	defer func() { _ = lock.Unlock() }()
+	defer unlock()
 	return work()
 }
 
