@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"testing"
+	"time"
 )
 
 // libzmq is a process with sockets of libzmq, driven by testdata/libzmq.py.
@@ -73,6 +74,8 @@ func (z *libzmq) begin(command string, a args) {
 
 func (z *libzmq) answer(result any) {
 	z.t.Helper()
+	stuck := time.AfterFunc(2*time.Minute, func() { _ = z.cmd.Process.Kill() })
+	defer stuck.Stop()
 	line, err := z.out.ReadBytes('\n')
 	if err != nil {
 		z.t.Fatalf("libzmq: %v", err)
@@ -97,7 +100,10 @@ func (z *libzmq) open(name, socketType, endpoint string, more args) (bound strin
 
 func (z *libzmq) send(name string, frames ...string) {
 	z.t.Helper()
-	z.do("send", args{"name": name, "frames": frames}, nil)
+	var taken bool
+	if z.do("send", args{"name": name, "frames": frames}, &taken); !taken {
+		z.t.Fatalf("libzmq did not take %q for %s", frames, name)
+	}
 }
 
 func (z *libzmq) recv(name string) [][]byte {

@@ -22,8 +22,16 @@ def open_(name, type, endpoint, bind=False, subscribe=None, **options):
     return s.getsockopt(zmq.LAST_ENDPOINT).rstrip(b"\0").decode()
 
 
-def send(name, frames):
-    sockets[name].send_multipart([f.encode("latin-1") for f in frames])
+def send(name, frames, timeout=20000):
+    """Reports whether the message was taken: a socket takes none once libzmq has
+    given its only connection up, and blocks for ever."""
+    s = sockets[name]
+    s.sndtimeo = timeout
+    try:
+        s.send_multipart([f.encode("latin-1") for f in frames])
+    except zmq.Again:
+        return False
+    return True
 
 
 def send_many(name, count, size):
