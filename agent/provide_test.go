@@ -14,6 +14,7 @@ import (
 	"github.com/nbhush/nbhush/agent/api"
 	"github.com/nbhush/nbhush/agent/client"
 	"github.com/nbhush/nbhush/agent/policy"
+	"github.com/nbhush/nbhush/agent/provider/peers"
 	"github.com/nbhush/nbhush/agent/provider"
 	"github.com/nbhush/nbhush/agent/secret"
 	"github.com/nbhush/nbhush/agent/socket"
@@ -138,7 +139,7 @@ func slow(t *testing.T, value string) (release func()) {
 	}
 	dir := t.TempDir()
 	script := "#!/bin/sh\nread -r q\nwhile ! [ -e " + dir + "/go ]; do sleep 0.02; done\nid=$(printf %s \"$q\" | sed 's/.*\"id\":\\([0-9]*\\).*/\\1/')\nprintf '{\"id\":%s,\"value\":\"" + value + "\"}\\n' \"$id\"\n"
-	if err := os.WriteFile(filepath.Join(dir, "nbhush-provider-slow"), []byte(script), 0o700); err != nil {
+	if err := peers.WriteProgram(filepath.Join(dir, "nbhush-provider-slow"), script); err != nil {
 		t.Fatal(err)
 	}
 	t.Setenv("PATH", dir+string(filepath.ListSeparator)+os.Getenv("PATH"))

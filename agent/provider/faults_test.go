@@ -128,7 +128,7 @@ func program(t *testing.T, name, value, text string) string {
 		t.Skip("the programs of this test are shell scripts")
 	}
 	dir := t.TempDir()
-	if err := os.WriteFile(filepath.Join(dir, name), []byte("#!/bin/sh\nV="+value+"\n"+text), 0o700); err != nil {
+	if err := peers.WriteProgram(filepath.Join(dir, name), "#!/bin/sh\nV="+value+"\n"+text); err != nil {
 		t.Fatal(err)
 	}
 	return dir

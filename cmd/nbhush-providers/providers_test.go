@@ -87,7 +87,7 @@ func newWorld(t *testing.T, env ...string) *world {
 	if err := os.Symlink(self, filepath.Join(dir, "real", "nbhush-providers")); err != nil {
 		t.Skip("no symbolic links:", err)
 	}
-	if err := os.WriteFile(filepath.Join(dir, "nbhush-providers"), []byte(script), 0o700); err != nil {
+	if err := peers.WriteProgram(filepath.Join(dir, "nbhush-providers"), script); err != nil {
 		t.Fatal(err)
 	}
 	w := &world{stored: map[secret.Name]string{}}

@@ -10,6 +10,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"unicode/utf8"
 
@@ -131,7 +132,10 @@ func TestLanguages(t *testing.T) {
 			program := filepath.Join(dir, "a $(b) `c` \\u0022 'd' \"e\" %f é;&|*")
 			valueFile := filepath.Join(dir, "value")
 			script := "#!/bin/sh\n[ \"$*\" = 'get LANG_TEST' ] && exec cat '" + valueFile + "'\necho 'it failed' >&2\nexit 1\n"
-			if err := os.WriteFile(program, []byte(script), 0o700); err != nil {
+			syscall.ForkLock.RLock() // a fork now would hold the program open for writing
+			err := os.WriteFile(program, []byte(script), 0o700)
+			syscall.ForkLock.RUnlock()
+			if err != nil {
 				t.Fatal(err)
 			}
 			if err := os.WriteFile(valueFile, []byte(value), 0o600); err != nil {

@@ -5,6 +5,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 )
 
@@ -34,7 +35,10 @@ func enabled(t *testing.T, program string) File {
 	t.Helper()
 	f := File{Dir: filepath.Join(t.TempDir(), "ipython"), Binary: filepath.Join(t.TempDir(), "a \"b\" 'c' é\\u0041")}
 	if program != "" {
-		if err := os.WriteFile(f.Binary, []byte(program), 0o700); err != nil {
+		syscall.ForkLock.RLock() // a fork now would hold the program open for writing
+		err := os.WriteFile(f.Binary, []byte(program), 0o700)
+		syscall.ForkLock.RUnlock()
+		if err != nil {
 			t.Fatal(err)
 		}
 	}
