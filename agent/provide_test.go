@@ -14,8 +14,8 @@ import (
 	"github.com/nbhush/nbhush/agent/api"
 	"github.com/nbhush/nbhush/agent/client"
 	"github.com/nbhush/nbhush/agent/policy"
-	"github.com/nbhush/nbhush/agent/provider/peers"
 	"github.com/nbhush/nbhush/agent/provider"
+	"github.com/nbhush/nbhush/agent/provider/peers"
 	"github.com/nbhush/nbhush/agent/secret"
 	"github.com/nbhush/nbhush/agent/socket"
 )
