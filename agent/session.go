@@ -15,6 +15,7 @@ import (
 	"github.com/nbhush/nbhush/agent/match"
 	"github.com/nbhush/nbhush/agent/policy"
 	"github.com/nbhush/nbhush/agent/secret"
+	"github.com/nbhush/nbhush/agent/shared"
 	"github.com/nbhush/nbhush/agent/socket"
 )
 
@@ -34,6 +35,8 @@ type session struct {
 	was   *kernel              // that it belonged to, the last time it asked
 	own   *kernel              // that it registered
 	given map[secret.Name]bool // once, to its kernel
+
+	shared *shared.Region // with the process at the other end of a stream, or nil
 }
 
 // asker says who asks now. A process that belonged to a kernel that has ended

@@ -10,6 +10,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"runtime/debug"
 	"strconv"
 	"strings"
 	"sync"
@@ -17,7 +18,9 @@ import (
 	"time"
 
 	"github.com/nbhush/nbhush/agent/api"
+	"github.com/nbhush/nbhush/agent/match"
 	"github.com/nbhush/nbhush/agent/secret"
+	"github.com/nbhush/nbhush/agent/shared"
 )
 
 const (
@@ -95,15 +98,61 @@ func (a *agent) serveStream(w http.ResponseWriter, r *http.Request) {
 	if err := c.SetDeadline(time.Time{}); err != nil {
 		return
 	}
-	head := "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: " + api.Protocol +
-		"\r\n" + api.VersionHeader + ": " + strconv.Itoa(api.Version) + "\r\n\r\n"
-	if err := writeAll(c, []byte(head)); err != nil {
+	defer s.unshare()
+	if err := s.begin(c, r.Header.Get(api.SharedHeader) != ""); err != nil {
 		return
 	}
 	// What came behind the request is in the server's buffer; it is read first.
 	if err := serveFrames(r.Context(), s, rw.Reader, c); err != nil {
 		a.log.Warn("stream ended", "err", err, "pid", s.line[0].PID)
 	}
+}
+
+// begin says that the connection is a stream now, and hands out memory that the
+// peer shares with this session, if it wants that and there is such.
+func (s *session) begin(c net.Conn, share bool) error {
+	head := "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: " + api.Protocol +
+		"\r\n" + api.VersionHeader + ": " + strconv.Itoa(api.Version) + "\r\n"
+	const end = "\r\n"
+	if conn, ok := c.(*net.UnixConn); ok && share {
+		if r, err := shared.New(api.Rooms * api.RoomSize); err == nil {
+			s.shared = r // unshare closes it
+			if err := conn.SetWriteDeadline(time.Now().Add(replyTime)); err != nil {
+				return err
+			}
+			return r.Send(conn, []byte(head+api.SharedHeader+": 1\r\n"+end))
+		}
+	}
+	return writeAll(c, []byte(head+end))
+}
+
+func (s *session) unshare() {
+	if s.shared != nil {
+		_ = s.shared.Close()
+	}
+}
+
+// findShared is Find in memory that the peer may change meanwhile, which harms
+// nobody but the peer.
+func (s *session) findShared(ctx context.Context, place []byte) (r match.Result, err error) {
+	if len(place) != 8 || s.shared == nil {
+		return r, fail(api.CodeBadInput, "", "no memory is shared, or this is no place in it")
+	}
+	mem, err := s.shared.Bytes()
+	if err != nil {
+		return r, err
+	}
+	at, n := uint64(binary.BigEndian.Uint32(place)), uint64(binary.BigEndian.Uint32(place[4:]))
+	if at+n > uint64(len(mem)) {
+		return r, fail(api.CodeBadInput, "", "a text that is not in the shared memory")
+	}
+	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true)) // no memory left for a page
+	defer func() {
+		if recover() != nil {
+			r, err = match.Result{}, fail(api.CodeBadInput, "", "the text changed while it was searched")
+		}
+	}()
+	return s.Find(ctx, mem[at:at+n:at+n])
 }
 
 // writeAll writes with a deadline, so that nobody can hold a goroutine.
@@ -185,10 +234,13 @@ func ended(err error) error {
 // frame appends the reply to one request to out. An error ends the stream.
 func (s *session) frame(ctx context.Context, out []byte, op api.Op, payload []byte) ([]byte, error) {
 	switch op {
-	case api.OpFind, api.OpSearch:
+	case api.OpFind, api.OpSearch, api.OpFindShared:
 		find := s.Find
-		if op == api.OpSearch {
+		switch op {
+		case api.OpSearch:
 			find = s.Search
+		case api.OpFindShared:
+			find = s.findShared
 		}
 		r, err := find(ctx, payload)
 		if err != nil {

@@ -205,6 +205,17 @@ func (l *link) Find(ctx context.Context, text []byte) (match.Result, error) {
 	return l.typed.find(ctx, text, res)
 }
 
+// Lend is match.Lender's, where the agent has memory to lend.
+func (l *link) Lend() (text []byte, giveBack func()) {
+	l.mu.Lock()
+	a := l.agent
+	l.mu.Unlock()
+	if lender, ok := a.(match.Lender); ok {
+		return lender.Lend()
+	}
+	return nil, nil
+}
+
 // Know makes a value known for this kernel: one that the user typed, or what was
 // the value of name.
 func (l *link) Know(name string, value secret.Value) { l.typed.add(name, value) }

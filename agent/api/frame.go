@@ -13,6 +13,17 @@ const Protocol = "nbhush-stream/1"
 // VersionHeader is the header of every response that holds the Version of the agent.
 const VersionHeader = "Nbhush-Api"
 
+// SharedHeader asks for memory that both sides see when a connection becomes a
+// stream. Where there is such memory the answer has the header too, and the
+// descriptor of the memory comes with its first byte.
+const SharedHeader = "Nbhush-Shared"
+
+// Rooms are the parts of that memory, RoomSize bytes each: one text stands in one.
+const (
+	Rooms    = 4
+	RoomSize = 1<<20 + 64<<10
+)
+
 // ErrFrame says that what was read is no frame: it is empty or longer than MaxFrame.
 var ErrFrame = errors.New("malformed frame")
 

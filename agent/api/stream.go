@@ -18,6 +18,10 @@ type Op byte
 const (
 	// OpFind: the payload is text, the reply's payload a match.Result as AppendResult writes it.
 	OpFind Op = 'F'
+	// OpFindShared: as OpFind, but the text stands in the memory that came with the answer to a
+	// request that had the header SharedHeader. The payload is its offset and its length there,
+	// both uint32, big-endian.
+	OpFindShared Op = 'M'
 	// OpSearch: as OpFind, and what looks like a secret is found too. It takes longer by a factor of
 	// tens, so that only who reads and writes notebooks asks for it.
 	OpSearch Op = 'P'

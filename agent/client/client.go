@@ -37,6 +37,9 @@ type Client struct {
 	Start func(ctx context.Context) error
 	// NoStart makes every request fail with CodeAway where no agent runs.
 	NoStart bool
+	// Shares makes streams ask for memory in which the agent finds without a copy:
+	// for who has long texts again and again.
+	Shares bool
 	// Expires, if not nil, is told of every value that Get returns and that expires.
 	Expires func(name secret.Name, at time.Time)
 

@@ -19,6 +19,7 @@ import (
 	"github.com/nbhush/nbhush/agent/api"
 	"github.com/nbhush/nbhush/agent/match"
 	"github.com/nbhush/nbhush/agent/secret"
+	"github.com/nbhush/nbhush/agent/shared"
 )
 
 const (
@@ -61,6 +62,16 @@ func (s *Stream) Find(ctx context.Context, text []byte) (match.Result, error) {
 // Search is Find that also finds what looks like a secret.
 func (s *Stream) Search(ctx context.Context, text []byte) (match.Result, error) {
 	return s.find(ctx, api.OpSearch, text)
+}
+
+// Lend is match.Lender's, on a stream of a Client that Shares.
+func (s *Stream) Lend() (text []byte, giveBack func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.link == nil {
+		return nil, nil
+	}
+	return s.link.rooms.lend()
 }
 
 func (s *Stream) find(ctx context.Context, op api.Op, text []byte) (match.Result, error) {
@@ -327,17 +338,22 @@ func (c *Client) hello(ctx context.Context) (*link, error) {
 	if err != nil {
 		return nil, away(ctx, err)
 	}
-	in, err := upgrade(ctx, conn)
+	r := &receiver{Conn: conn}
+	if u, ok := conn.(*net.UnixConn); ok && c.Shares {
+		r.with = &shared.Receiver{Conn: u}
+	}
+	in, err := upgrade(ctx, conn, r)
 	if err != nil {
+		r.discard()
 		_ = conn.Close()
 		return nil, away(ctx, err)
 	}
-	l := &link{conn: conn, send: make(chan struct{}, 1)}
+	l := &link{conn: conn, send: make(chan struct{}, 1), rooms: r.rooms()}
 	go l.read(in)
 	return l, nil
 }
 
-func upgrade(ctx context.Context, conn net.Conn) (*bufio.Reader, error) {
+func upgrade(ctx context.Context, conn net.Conn, r *receiver) (*bufio.Reader, error) {
 	deadline := time.Now().Add(helloTime)
 	if d, ok := ctx.Deadline(); ok && d.Before(deadline) {
 		deadline = d
@@ -345,11 +361,14 @@ func upgrade(ctx context.Context, conn net.Conn) (*bufio.Reader, error) {
 	if err := conn.SetDeadline(deadline); err != nil {
 		return nil, err
 	}
-	const hello = "GET /v1/stream HTTP/1.1\r\nHost: nbhush\r\nConnection: Upgrade\r\nUpgrade: " + api.Protocol + "\r\n\r\n"
-	if _, err := io.WriteString(conn, hello); err != nil {
+	hello := "GET /v1/stream HTTP/1.1\r\nHost: nbhush\r\nConnection: Upgrade\r\nUpgrade: " + api.Protocol + "\r\n"
+	if r.with != nil {
+		hello += api.SharedHeader + ": 1\r\n"
+	}
+	if _, err := io.WriteString(conn, hello+"\r\n"); err != nil {
 		return nil, err
 	}
-	in := bufio.NewReader(conn)
+	in := bufio.NewReader(r)
 	resp, err := http.ReadResponse(in, nil)
 	if err != nil {
 		return nil, err
@@ -373,8 +392,9 @@ var errBroken = errors.New("connection to the agent broke")
 
 // link is one connection.
 type link struct {
-	conn net.Conn
-	send chan struct{} // full while a request is queued and written: the order of both is one
+	conn  net.Conn
+	rooms *rooms        // shared with the agent, or nil
+	send  chan struct{} // full while a request is queued and written: the order of both is one
 
 	mu      sync.Mutex
 	waiting []*call // in the order of the requests
@@ -392,6 +412,9 @@ type call struct {
 
 // call sends one request and waits for its reply.
 func (l *link) call(ctx context.Context, op api.Op, payload []byte) ([]byte, error) {
+	if place, ok := l.rooms.place(payload); ok && op == api.OpFind {
+		op, payload = api.OpFindShared, place
+	}
 	if 1+len(payload) > api.MaxFrame {
 		return nil, &api.Error{Code: api.CodeBadInput, Message: fmt.Sprintf("a request of %d bytes is too long", len(payload))}
 	}
@@ -498,6 +521,7 @@ func (l *link) read(in *bufio.Reader) {
 			err = errors.New("a reply that nobody asked for")
 		}
 		if err != nil {
+			l.rooms.close()
 			l.err = fmt.Errorf("%w: %w", errBroken, err)
 			for _, w := range l.waiting {
 				w.err = l.err

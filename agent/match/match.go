@@ -29,6 +29,16 @@ type Finder interface {
 	Find(ctx context.Context, text []byte) (Result, error)
 }
 
+// Lender is a Finder that lends memory for long texts. One that stands there
+// from its first byte on is found in without a copy.
+type Lender interface {
+	Finder
+	// Lend returns memory to write a text into, empty but for its capacity, and
+	// what gives it back: to be called once, after the last use of the memory
+	// and of every Find in it. It returns nil, nil where there is no such memory.
+	Lend() (text []byte, giveBack func())
+}
+
 // Placeholder returns what stands in the place of the value called name:
 // [nbhush:name].
 func Placeholder(name string) string { return "[nbhush:" + name + "]" }

@@ -56,7 +56,9 @@ func runKernel(ctx context.Context, a *app, o kernelOptions) error {
 		Stdout:         a.out,
 		Stderr:         a.err,
 		Connect: func(ctx context.Context) (kernelhook.Agent, error) {
-			s, err := a.client().Stream(ctx)
+			c := a.client()
+			c.Shares = true
+			s, err := c.Stream(ctx)
 			if err != nil {
 				return nil, err
 			}

@@ -47,19 +47,8 @@ func (r *Redactor) search(ctx context.Context, pieces []*piece) (length, tail in
 		total += len(p.raw) - p.from + 1
 	}
 	s := searcher{Redactor: r, ctx: ctx, limit: window}
-	kept, _ := buffers.Get().(*[]byte)
-	if kept != nil {
-		s.buf = (*kept)[:0]
-	} else {
-		kept = new([]byte)
-	}
-	defer func() {
-		s.settle() // nobody reads a buffer that others may get
-		if *kept = s.buf; cap(s.buf) <= keepBuffer {
-			buffers.Put(kept)
-		}
-	}()
-	s.buf = slices.Grow(s.buf, min(total, window+overlap))
+	defer s.end()
+	s.buf = s.buffer(min(total, window+overlap))
 	for i, p := range pieces {
 		if i > 0 && !p.joins {
 			s.buf = append(s.buf, separator)
@@ -81,10 +70,14 @@ func (r *Redactor) search(ctx context.Context, pieces []*piece) (length, tail in
 	return length, tail, nil
 }
 
-// buffers are for the text of small searches, up to keepBuffer bytes.
+// buffers are for the text of small searches, up to keepBuffer bytes; longer ones
+// get memory that the Finder lends.
 var buffers sync.Pool
 
-const keepBuffer = 256 << 10
+const (
+	keepBuffer = 256 << 10
+	lendFrom   = 32 << 10
+)
 
 // searcher searches a text that comes in parts.
 type searcher struct {
@@ -100,6 +93,39 @@ type searcher struct {
 	asked  []byte // the window before buf; its last overlap bytes are buf's first
 	answer chan answer
 	spare  []byte
+	kept   *[]byte  // of buffers
+	lent   []func() // give back what is lent
+}
+
+// buffer returns an empty buffer for about n bytes.
+func (s *searcher) buffer(n int) []byte {
+	if l, ok := s.Finder.(match.Lender); ok && n >= lendFrom {
+		if text, giveBack := l.Lend(); giveBack != nil {
+			s.lent = append(s.lent, giveBack)
+			return text
+		}
+	}
+	if n > keepBuffer || s.kept != nil {
+		return make([]byte, 0, n)
+	}
+	if s.kept, _ = buffers.Get().(*[]byte); s.kept == nil {
+		s.kept = new([]byte)
+	}
+	return slices.Grow((*s.kept)[:0], n)
+}
+
+// end gives all buffers back, when nobody reads them any more.
+func (s *searcher) end() {
+	s.settle()
+	for _, giveBack := range s.lent {
+		giveBack()
+	}
+	if s.kept == nil {
+		return
+	}
+	if *s.kept = s.buf; cap(s.buf) <= keepBuffer {
+		buffers.Put(s.kept)
+	}
 }
 
 // answer is what look returned for a window.
@@ -139,6 +165,9 @@ func (s *searcher) ask() {
 		found <- answer{spans, tail, err}
 	}()
 	s.asked, s.answer = text, found
+	if s.spare == nil {
+		s.spare = s.buffer(window + overlap)
+	}
 	s.buf = append(s.spare[:0], text[len(text)-overlap:]...)
 	s.base += len(text) - overlap
 	s.limit, s.spare = window, nil

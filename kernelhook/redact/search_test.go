@@ -6,6 +6,8 @@ import (
 	"crypto/rand"
 	"errors"
 	mathrand "math/rand/v2"
+	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -18,13 +20,6 @@ import (
 // wherever the values stand: over the ends of windows, and with tails that are
 // longer than what windows have in common.
 func TestSearchOfLongTexts(t *testing.T) {
-	random := func(n int) []byte {
-		b := make([]byte, n)
-		for i := range b {
-			b[i] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789+/"[mathrand.IntN(64)]
-		}
-		return b
-	}
 	short, long := []byte(rand.Text()), random(60<<10)
 	set := match.New([]match.Known{
 		{Name: "SHORT", Value: secret.New(bytes.Clone(short))},
@@ -67,6 +62,14 @@ func TestSearchOfLongTexts(t *testing.T) {
 	}
 }
 
+func random(n int) []byte {
+	b := make([]byte, n)
+	for i := range b {
+		b[i] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789+/"[mathrand.IntN(64)]
+	}
+	return b
+}
+
 // A window that cannot be searched fails the whole, whichever it is.
 func TestSearchOfLongTextsFails(t *testing.T) {
 	text := make([]byte, 4*window)
@@ -87,3 +90,97 @@ func TestSearchOfLongTextsFails(t *testing.T) {
 type finderFunc func(context.Context, []byte) (match.Result, error)
 
 func (f finderFunc) Find(ctx context.Context, text []byte) (match.Result, error) { return f(ctx, text) }
+
+// lender lends memory, overwrites what comes back, and complains about a search
+// in what is not lent any more.
+type lender struct {
+	match.Finder
+	t testing.TB
+
+	mu   sync.Mutex
+	free [][]byte
+	lent int
+	used atomic.Int32 // searches of lent memory
+}
+
+func (l *lender) Lend() ([]byte, func()) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(l.free) == 0 {
+		return nil, nil
+	}
+	room := l.free[0]
+	l.free = l.free[1:]
+	l.lent++
+	given := false
+	return room[:0], func() {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		if given {
+			l.t.Error("given back twice")
+		}
+		given = true
+		full := room[:cap(room)]
+		for i := range full {
+			full[i] = '!'
+		}
+		l.free = append(l.free, room)
+		l.lent--
+	}
+}
+
+func (l *lender) Find(ctx context.Context, text []byte) (match.Result, error) {
+	l.used.Add(1)
+	return l.Finder.Find(ctx, text)
+}
+
+// With memory that the Finder lends a search finds the same, and gives all of it back.
+func TestSearchInLentMemory(t *testing.T) {
+	short, long := []byte(rand.Text()), random(60<<10)
+	set := match.New([]match.Known{
+		{Name: "SHORT", Value: secret.New(bytes.Clone(short))},
+		{Name: "LONG", Value: secret.New(bytes.Clone(long))},
+	})
+	for _, n := range []int{100, lendFrom, window, 3 * window} {
+		text := bytes.Repeat([]byte("a line that is no secret \\ \"\n"), n/29+10)
+		for at := 7; at < len(text); at += window - overlap - 11 {
+			copy(text[at:], long)
+			copy(text[max(at-200, 0):], short)
+		}
+		raw := quoteInside(string(text))
+		search := func(f match.Finder) []hit {
+			pieces := []*piece{{raw: raw, json: true}}
+			if _, _, err := (&Redactor{Finder: f}).search(t.Context(), pieces); err != nil {
+				t.Fatal(err)
+			}
+			return pieces[0].hits
+		}
+		want := search(set)
+		if len(want) == 0 {
+			t.Errorf("%d bytes: nothing was found", n)
+		}
+		for rooms := range 4 {
+			l := &lender{Finder: set, t: t}
+			for range rooms {
+				l.free = append(l.free, make([]byte, 0, window+64<<10))
+			}
+			if d := cmp.Diff(want, search(l), cmp.AllowUnexported(hit{})); d != "" {
+				t.Errorf("%d bytes, %d rooms (-own memory +lent):\n%s", n, rooms, d)
+			}
+			if l.lent != 0 || len(l.free) != rooms {
+				t.Fatalf("%d bytes: %d of %d rooms were not given back", n, l.lent, rooms)
+			}
+		}
+	}
+	// Also when a window could not be searched.
+	failing := &lender{t: t, free: [][]byte{make([]byte, 0, 2*window), make([]byte, 0, 2*window)}}
+	failing.Finder = finderFunc(func(context.Context, []byte) (match.Result, error) {
+		if failing.used.Load() == 2 {
+			return match.Result{}, errors.New("away")
+		}
+		return match.Result{}, nil
+	})
+	if _, _, err := (&Redactor{Finder: failing}).search(t.Context(), []*piece{{raw: make([]byte, 4*window)}}); err == nil || failing.lent != 0 {
+		t.Errorf("error %v, %d rooms were not given back", err, failing.lent)
+	}
+}

@@ -1,0 +1,166 @@
+package agent
+
+import (
+	"bytes"
+	"encoding/binary"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"github.com/nbhush/nbhush/agent/api"
+	"github.com/nbhush/nbhush/agent/client"
+	"github.com/nbhush/nbhush/agent/match"
+	"github.com/nbhush/nbhush/agent/shared"
+)
+
+// A text in memory that the agent lent is found in where it stands.
+func TestLentMemory(t *testing.T) {
+	w := newWorld(t)
+	w.listen(t)
+	value := w.set(t, "LENT")
+	c := &client.Client{NoStart: true, Shares: true}
+	s, err := c.Stream(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	find := func(name string, text []byte, at int) {
+		t.Helper()
+		r, err := s.Find(t.Context(), text)
+		if want := (match.Span{Start: at, End: at + len(value), Name: "LENT"}); err != nil || len(r.Spans) != 1 || r.Spans[0] != want {
+			t.Errorf("%s: %v, %v; want %v", name, r.Spans, err, want)
+		}
+	}
+	var texts [][]byte
+	var back []func()
+	for {
+		text, giveBack := s.Lend()
+		if giveBack == nil {
+			break
+		}
+		if len(text) != 0 || cap(text) != api.RoomSize {
+			t.Fatalf("lent: %d of %d bytes", len(text), cap(text))
+		}
+		texts, back = append(texts, text), append(back, giveBack)
+	}
+	if len(texts) != api.Rooms {
+		t.Fatalf("%d rooms were lent, want %d", len(texts), api.Rooms)
+	}
+	for i, text := range texts {
+		text = append(append(append(text, make([]byte, 1000*i)...), value...), make([]byte, 1000)...)
+		find("lent", text, 1000*i)
+		find("a part of it", text[500*i:], 500*i)
+		full := text[:cap(text)]
+		clear(full)
+		copy(full[len(full)-len(value):], value)
+		find("full", full, len(full)-len(value)) // more than a frame: it goes in parts
+		find("beyond", append(full[:0:0], full...), len(full)-len(value))
+		find("grown", append(full[100:], 'x'), len(full)-100-len(value))
+	}
+	back[0]()
+	text, giveBack := s.Lend()
+	if giveBack == nil {
+		t.Fatal("a room that came back is not lent again")
+	}
+
+	// The connection breaks: what was lent stays good, and is found in.
+	text = append(text, value...)
+	w.breakStreams()
+	find("lent on the connection before", text, 0)
+	if next, giveBack := s.Lend(); giveBack == nil {
+		t.Error("nothing is lent on the new connection")
+	} else {
+		find("lent on the new connection", append(next, value...), 0)
+		giveBack()
+	}
+	giveBack()
+	for _, giveBack := range back[1:] {
+		giveBack()
+	}
+}
+
+// breakStreams closes the connections that are streams.
+func (w *world) breakStreams() {
+	w.streams.mu.Lock()
+	defer w.streams.mu.Unlock()
+	for c := range w.streams.open {
+		_ = c.Close()
+	}
+}
+
+// Who does not ask for memory gets none, and a place in it is refused.
+func TestNothingIsLent(t *testing.T) {
+	w := newWorld(t)
+	w.listen(t)
+	s, err := (&client.Client{NoStart: true}).Stream(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	if _, giveBack := s.Lend(); giveBack != nil {
+		t.Error("memory was lent")
+	}
+	_, err = w.session().findShared(t.Context(), make([]byte, 8))
+	wantCode(t, "no memory", err, api.CodeBadInput)
+}
+
+// A place that is not in the memory is refused.
+func TestPlacesInLentMemory(t *testing.T) {
+	w := newWorld(t)
+	s := w.session()
+	region, err := shared.New(1 << 20)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.shared = region
+	defer s.unshare()
+	for _, place := range [][2]uint32{{1 << 20, 1}, {0, 1<<20 + 1}, {1<<20 - 1, 2}, {1<<32 - 1, 1<<32 - 1}, {1, 1<<32 - 1}} {
+		b := binary.BigEndian.AppendUint32(binary.BigEndian.AppendUint32(nil, place[0]), place[1])
+		_, err := s.findShared(t.Context(), b)
+		wantCode(t, fmt.Sprint(place), err, api.CodeBadInput)
+		_, err = s.findShared(t.Context(), b[:7])
+		wantCode(t, "half a place", err, api.CodeBadInput)
+	}
+	for _, place := range [][2]uint32{{1 << 20, 0}, {0, 1 << 20}, {0, 0}} {
+		b := binary.BigEndian.AppendUint32(binary.BigEndian.AppendUint32(nil, place[0]), place[1])
+		if _, err := s.findShared(t.Context(), b); err != nil {
+			t.Errorf("%v: %v", place, err)
+		}
+	}
+}
+
+// A text that changes while it is searched harms nobody but its owner.
+func TestLentMemoryChanges(t *testing.T) {
+	w := newWorld(t)
+	w.listen(t)
+	value := w.set(t, "LENT")
+	c := &client.Client{NoStart: true, Shares: true}
+	s, err := c.Stream(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	text, giveBack := s.Lend()
+	if giveBack == nil {
+		t.Fatal("nothing is lent")
+	}
+	defer giveBack()
+	text = text[:cap(text)]
+	copy(text, bytes.Repeat([]byte(value), len(text)/len(value)))
+	var end atomic.Bool
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		for i := 0; !end.Load(); i++ {
+			text[i*7919%len(text)] ^= byte(i)
+		}
+	})
+	for range 50 {
+		_, _ = s.Find(t.Context(), text[:1<<20]) // any answer will do
+	}
+	end.Store(true)
+	wg.Wait()
+	if r, err := s.Find(t.Context(), []byte(value)); err != nil || len(r.Spans) != 1 {
+		t.Errorf("the agent does not find any more: %v, %v", r, err)
+	}
+}
