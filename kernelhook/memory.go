@@ -15,7 +15,7 @@ const (
 	gcPercent  = 50
 	burstBytes = 8 << 20
 	burstPause = 300 * time.Millisecond
-	burstRest  = 2 * time.Second // after burstPause
+	burstRest  = 4 * time.Second // after burstPause
 )
 
 // startPause is when what the start of a kernel needed goes back.
