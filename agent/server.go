@@ -262,6 +262,9 @@ func writeJSON(w http.ResponseWriter, status int, v any) error {
 	if len(out) > api.MaxBody {
 		return fail(api.CodeBadInput, "", "the answer is longer than %d bytes: ask for less at once", api.MaxBody)
 	}
+	// For the answer alone: what it takes to find it, a passphrase's scrypt above
+	// all, has no limit that a slow machine would not reach.
+	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(bodyTime))
 	h := w.Header()
 	h.Set("Content-Type", "application/json")
 	h.Set("Cache-Control", "no-store")
@@ -326,7 +329,6 @@ func newServer(a *agent) *server {
 		ConnContext:       a.connect,
 		ReadHeaderTimeout: headerTime,
 		ReadTimeout:       bodyTime,
-		WriteTimeout:      bodyTime,
 		IdleTimeout:       idleTime,
 		MaxHeaderBytes:    maxHeader,
 		ErrorLog:          slog.NewLogLogger(a.log.Handler(), slog.LevelWarn),

@@ -17,6 +17,7 @@ import (
 	"github.com/nbhush/nbhush/agent/secret"
 	"github.com/nbhush/nbhush/agent/shared"
 	"github.com/nbhush/nbhush/agent/socket"
+	"github.com/nbhush/nbhush/agent/store"
 )
 
 // maxNames is the most that one request may ask for.
@@ -170,6 +171,9 @@ func (s *session) Delete(_ context.Context, name secret.Name) (api.Secret, error
 		return api.Secret{}, errors.Join(e, a.note(entry))
 	}
 	e, err := a.index.Delete(name)
+	if errors.Is(err, store.ErrNotFound) { // somebody who listed meanwhile did that already
+		err = nil
+	}
 	if err := errors.Join(a.note(entry), err); err != nil {
 		return api.Secret{}, fmt.Errorf("%s is removed, but: %w", name, err)
 	}

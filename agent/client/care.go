@@ -29,7 +29,7 @@ func (c *Client) History(ctx context.Context, name secret.Name) (list []api.Vers
 // Restore makes the version since then the current one, or the one before the
 // current one where since is zero.
 func (c *Client) Restore(ctx context.Context, name secret.Name, since time.Time) (res api.SetResult, err error) {
-	return res, c.do(ctx, "POST", "/v1/secrets/"+url.PathEscape(string(name))+"/restore", api.RestoreRequest{Since: since}, &res)
+	return res, c.doOnce(ctx, "POST", "/v1/secrets/"+url.PathEscape(string(name))+"/restore", api.RestoreRequest{Since: since}, &res)
 }
 
 // Forget wipes the former values of name.
@@ -40,7 +40,7 @@ func (c *Client) Forget(ctx context.Context, name secret.Name) error {
 
 // Passphrase changes what wraps the vault's key. Both stay the caller's.
 func (c *Client) Passphrase(ctx context.Context, old, new []byte) (st api.Status, err error) {
-	return st, c.do(ctx, "POST", "/v1/vault/passphrase", api.PassphraseRequest{Old: old, New: new}, &st)
+	return st, c.doOnce(ctx, "POST", "/v1/vault/passphrase", api.PassphraseRequest{Old: old, New: new}, &st)
 }
 
 // Rollback puts damaged files of the store back to their previous generation.

@@ -174,8 +174,27 @@ func (c *Client) do(ctx context.Context, method, path string, body, res any) err
 	return c.ask(ctx, method, path, body, res)
 }
 
+// doOnce is do for a request that must not be sent twice: a second one would
+// find what the first one did.
+func (c *Client) doOnce(ctx context.Context, method, path string, body, res any) error {
+	c.Close() // a kept connection may belong to an agent that is gone
+	err := c.send(ctx, method, path, body, res, false)
+	if !isAbsent(err) || c.NoStart {
+		return err
+	}
+	if err := c.Up(ctx); err != nil {
+		return err
+	}
+	return c.send(ctx, method, path, body, res, false)
+}
+
 // ask sends one request. A body that is []byte goes as it is, another as JSON.
 func (c *Client) ask(ctx context.Context, method, path string, body, res any) error {
+	return c.send(ctx, method, path, body, res, true)
+}
+
+// send is ask; again says that the request may be sent twice.
+func (c *Client) send(ctx context.Context, method, path string, body, res any, again bool) error {
 	raw, ok := body.([]byte)
 	if !ok && body != nil {
 		var err error
@@ -188,10 +207,11 @@ func (c *Client) ask(ctx context.Context, method, path string, body, res any) er
 	if err != nil {
 		return badInput(err)
 	}
-	// Every request may be sent twice, so the transport may do so when a kept
-	// connection turns out to belong to an agent that is gone. Not sent: net/http
-	// looks for the key alone.
-	r.Header["Idempotency-Key"] = nil
+	// The transport may send a request twice when a kept connection turns out to
+	// belong to an agent that is gone. Not sent: net/http looks for the key alone.
+	if again {
+		r.Header["Idempotency-Key"] = nil
+	}
 	resp, err := c.transport().Do(r)
 	if err != nil {
 		return away(ctx, err)

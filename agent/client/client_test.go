@@ -16,6 +16,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -171,6 +172,37 @@ func TestKeptConnectionThatBreaks(t *testing.T) {
 	}
 	if sets != 3 {
 		t.Errorf("%d requests, want 3", sets)
+	}
+}
+
+// What must not be done twice is not sent again.
+func TestSentOnce(t *testing.T) {
+	path := tempSocket(t)
+	asked := 0
+	fake(t, path, func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == "GET" {
+			w.Header().Set(api.VersionHeader, strconv.Itoa(api.Version))
+			_ = json.NewEncoder(w).Encode(api.Status{})
+			return
+		}
+		asked++
+		if conn, _, err := http.NewResponseController(w).Hijack(); err == nil {
+			_ = conn.Close()
+		}
+	})
+	c := &Client{Socket: path, Start: func(context.Context) error { return nil }}
+	defer c.Close()
+	for what, ask := range map[string]func() error{
+		"passphrase": func() error { _, err := c.Passphrase(t.Context(), nil, nil); return err },
+		"restore":    func() error { _, err := c.Restore(t.Context(), "A", time.Time{}); return err },
+	} {
+		if _, err := c.Status(t.Context()); err != nil { // leaves a connection
+			t.Fatal(err)
+		}
+		asked = 0
+		if err := ask(); err == nil || asked != 1 {
+			t.Errorf("%s: asked %d times, %v", what, asked, err)
+		}
 	}
 }
 
