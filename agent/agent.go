@@ -37,6 +37,7 @@ type agent struct {
 	streams   streams
 	projects  projects
 	providers *provider.Resolver
+	follows   follows
 	grants    grants
 	epoch     epoch
 	around    surroundings
@@ -53,6 +54,7 @@ type parts struct {
 	version   string
 	store     store.Store
 	past      *store.Past // nil: in memory
+	served    *servedFile // nil: nowhere
 	index     *store.Index
 	approvals *policy.Approvals
 	allowed   string // the file of approvals
@@ -86,7 +88,7 @@ func newAgent(p parts) *agent {
 	}
 	a.grants = grants{list: policy.NewGrants(p.grants), file: p.grants, over: a.epoch.next}
 	a.values = newValues(p.store, a.names, a.kernels.any, p.log)
-	a.values.past = a.past.All
+	a.values.past, a.values.file = a.past.All, p.served
 	a.values.changed = a.epoch.next
 	a.providers = provider.New(provider.Options{Stored: a.values.get, Wanted: a.kernels.any, Programs: p.programs})
 	a.search = a.values

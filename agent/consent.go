@@ -148,14 +148,21 @@ func (s *session) refresh(w asker, sc scope, name secret.Name, sum []byte, r *ap
 	if !sc.keep(name) && (!d.Ask || !s.given[name]) {
 		return gone()
 	}
-	switch p, err := sc.from(name); {
-	case err != nil:
+	p, err := sc.from(name)
+	if err != nil {
 		entry.Reason = err.Error()
 		return gone()
-	case p != nil:
-		return nil // a provider's value changes when the kernel asks for it
 	}
-	value, err := a.values.get(name)
+	value, from := secret.Value{}, ""
+	if p == nil {
+		value, err = a.values.get(name)
+	} else { // as it was served last: providers are asked elsewhere
+		value, _ = a.values.servedNow(p.sourceKey(name))
+		from = fmt.Sprintf(", from %s", p.config.Secrets[name].From)
+		if value.Len() == 0 {
+			return nil
+		}
+	}
 	if errors.Is(err, &api.Error{Code: api.CodeNotFound}) {
 		entry.Reason = "it was removed"
 		return gone()
@@ -172,7 +179,7 @@ func (s *session) refresh(w asker, sc scope, name secret.Name, sum []byte, r *ap
 		r.New = map[string][]byte{}
 	}
 	r.New[string(name)] = value.Reveal()
-	entry.Op, entry.Reason = audit.OpRotate, "a new value for a running kernel: "+d.Reason
+	entry.Op, entry.Reason = audit.OpRotate, "a new value for a running kernel: "+d.Reason+from
 	return a.note(entry)
 }
 

@@ -23,6 +23,8 @@ type ghostEntry struct {
 	Also   uint64     `json:"also,omitempty"` // the start of Kernel.PID
 	ID     string     `json:"id"`
 	Kernel api.Kernel `json:"kernel"`
+	// Sourced says where the values came from that it has of providers.
+	Sourced []string `json:"sourced,omitempty"`
 }
 
 // maxGhosts is more kernels than one user has.
@@ -36,7 +38,7 @@ func (f ghostFile) save(live []*kernel) {
 	}
 	entries := make([]ghostEntry, 0, len(live))
 	for _, k := range live {
-		entries = append(entries, ghostEntry{k.proc.PID, k.proc.Start, k.also.Start, k.id, k.info})
+		entries = append(entries, ghostEntry{k.proc.PID, k.proc.Start, k.also.Start, k.id, k.info, k.sourced})
 	}
 	out, err := json.Marshal(entries)
 	if err == nil {
@@ -75,6 +77,7 @@ func (f ghostFile) load() []*kernel {
 		also := socket.Process{PID: e.Kernel.PID, Start: e.Also}
 		ghosts = append(ghosts, &kernel{
 			id: e.ID, proc: proc, also: also, info: e.Kernel, outer: before.nearest(line), ghost: true, notebook: notebookOf(e.Kernel),
+			sourced: e.Sourced,
 		})
 	}
 	return ghosts

@@ -11,8 +11,8 @@ import (
 	"github.com/nbhush/nbhush/agent/socket"
 )
 
-// kernel is one registered hook and what runs below it. It does not change
-// after it was registered.
+// kernel is one registered hook and what runs below it. But for sourced it does
+// not change after it was registered.
 type kernel struct {
 	id    string
 	proc  socket.Process // the hook
@@ -24,6 +24,10 @@ type kernel struct {
 	// notebook is the path of the notebook, which grants may be for: it is known
 	// if the kernel runs in the notebook's own folder.
 	notebook string
+
+	// sourced are the sources, as values calls them, of what it got of providers.
+	// kernels.mu guards it; what it holds does not change.
+	sourced []string
 }
 
 // key is what grants for this kernel call it.
@@ -93,7 +97,13 @@ func (ks *kernels) add(line, running []socket.Process, info api.Kernel) *kernel 
 	defer ks.mu.Unlock()
 	k := &kernel{id: "k-" + rand.Text()[:12], proc: line[0], info: info, notebook: notebookOf(info)}
 	// The hook itself came back: it takes the place of its ghost.
-	ks.live = slices.DeleteFunc(ks.live, func(g *kernel) bool { return g.ghost && g.proc.Is(k.proc) })
+	ks.live = slices.DeleteFunc(ks.live, func(g *kernel) bool {
+		back := g.ghost && g.proc.Is(k.proc)
+		if back {
+			k.sourced = append(k.sourced, g.sourced...)
+		}
+		return back
+	})
 	if len(running) > 0 {
 		if other := ks.nearest(running); other != nil && !other.proc.Is(k.proc) {
 			return nil
@@ -113,6 +123,23 @@ func (ks *kernels) remove(k *kernel) (none bool) {
 	ks.live = slices.DeleteFunc(ks.live, func(o *kernel) bool { return o == k })
 	ks.file.save(ks.live)
 	return len(ks.live) == 0
+}
+
+// gets notes that k gets a value of a provider.
+func (ks *kernels) gets(k *kernel, source string) {
+	ks.mu.Lock()
+	defer ks.mu.Unlock()
+	if !slices.Contains(k.sourced, source) {
+		k.sourced = append(slices.Clip(k.sourced), source)
+		ks.file.save(ks.live)
+	}
+}
+
+// servedTo returns the sources of what k got of providers.
+func (ks *kernels) servedTo(k *kernel) []string {
+	ks.mu.Lock()
+	defer ks.mu.Unlock()
+	return k.sourced
 }
 
 func (ks *kernels) count() int {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"slices"
 	"sync"
 	"time"
@@ -19,6 +20,8 @@ type project struct {
 	config     *policy.Config
 	approval   *policy.Approval
 }
+
+func (p *project) dir() string { return filepath.Dir(p.path) }
 
 // projects keeps what the last look at an nbhush.toml and the approvals said for
 // as long as both files are the same by their stat. It is safe for concurrent use.

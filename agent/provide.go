@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"path/filepath"
+	"slices"
 	"sync"
 	"time"
 
@@ -96,20 +97,25 @@ func (a *agent) value(ctx context.Context, w asker, s scope, name secret.Name) (
 	}
 	entry := p.config.Secrets[name]
 	from = fmt.Sprintf(", from %s", entry.From)
-	got, err := a.providers.Get(ctx, provider.Source{
-		Name: name, Ref: entry.From, TTL: entry.TTL, Stale: entry.Stale,
-		Dir: filepath.Dir(p.path), Providers: p.config.Providers, Env: w.environment(),
-	})
+	got, err := a.providers.Get(ctx, p.source(name, w))
+	source := p.sourceKey(name)
 	if err != nil {
+		if w.kernel != nil && slices.Contains(a.kernels.servedTo(w.kernel), source) {
+			a.follow(w, p, name, got) // it has the value, from the agent before
+		}
 		return secret.Value{}, from, providerError(name, entry, err)
 	}
 	if got.Stale {
 		from += ", stale: the provider did not answer"
 	}
-	if err := a.values.serve(p.path+"\x00"+string(name)+"\x00"+entry.From.String(), name, got.Value); err != nil {
+	if w.kernel != nil {
+		a.kernels.gets(w.kernel, source)
+	}
+	if err := a.values.serve(source, name, got.Value, w.kernel != nil); err != nil {
 		got.Value.Wipe()
 		return secret.Value{}, from, err
 	}
+	a.follow(w, p, name, got)
 	return got.Value, from, nil
 }
 

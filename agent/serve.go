@@ -121,6 +121,7 @@ func serveLocked(ctx context.Context, o Options, logger *slog.Logger) error {
 		}
 	}
 	var past *store.Past
+	var served *servedFile
 	var mover *move
 	if o.Store == nil {
 		m := newMove(o.Home)
@@ -133,6 +134,8 @@ func serveLocked(ctx context.Context, o Options, logger *slog.Logger) error {
 			return err
 		}
 		o.Store, past = s, pastOf(s, o.Home.Past())
+		path := filepath.Join(o.Home.Run, "served.age")
+		served = &servedFile{pastOf(s, path).Store(), path}
 	}
 	journal, err := audit.Open(o.Home.Audit())
 	if err != nil {
@@ -148,7 +151,7 @@ func serveLocked(ctx context.Context, o Options, logger *slog.Logger) error {
 		go alerts.run(ctx)
 	}
 	a := newAgent(parts{
-		version: o.Version, store: o.Store, past: past, index: store.NewIndex(o.Home.Index()),
+		version: o.Version, store: o.Store, past: past, served: served, index: store.NewIndex(o.Home.Index()),
 		approvals: policy.NewApprovals(o.Home.Allowed()), allowed: o.Home.Allowed(), grants: o.Home.Grants(),
 		audit: journal, log: logger,
 		ghosts: filepath.Join(o.Home.Run, "kernels.json"), stop: cancel, looks: o.Looks, alerts: alerts,
@@ -170,16 +173,22 @@ func serveLocked(ctx context.Context, o Options, logger *slog.Logger) error {
 // serve closes l.
 func (a *agent) serve(ctx context.Context, l net.Listener) error {
 	defer func() { _ = l.Close() }()
-	self := audit.Who{PID: os.Getpid(), Exe: executable(os.Getpid())}
-	if err := a.note(audit.Entry{Who: self, Op: audit.OpStart, Verdict: audit.Allowed}); err != nil {
+	if !a.kernels.any() {
+		a.values.dropServed()
+	}
+	if err := a.note(audit.Entry{Who: a.self(), Op: audit.OpStart, Verdict: audit.Allowed}); err != nil {
 		return err
 	}
 	a.values.open()
 	err := newServer(a).serve(ctx, l)
-	err = errors.Join(err, a.note(audit.Entry{Who: self, Op: audit.OpStop, Verdict: audit.Allowed}))
+	a.giveAllBack()
+	err = errors.Join(err, a.note(audit.Entry{Who: a.self(), Op: audit.OpStop, Verdict: audit.Allowed}))
 	a.heads.save(a)
 	return err
 }
+
+// self is this process, which does some things that nobody asked for.
+func (a *agent) self() audit.Who { return audit.Who{PID: os.Getpid(), Exe: executable(os.Getpid())} }
 
 // programs is the folder of this program, in which nbhush-providers is too.
 func programs() string {

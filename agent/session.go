@@ -358,6 +358,7 @@ func (s *session) Unlock(ctx context.Context, passphrase []byte) (api.Status, er
 	}
 	s.agent.providers.Unlock()
 	s.agent.values.open()
+	s.agent.again()
 	s.agent.epoch.next() // running kernels look again for what changed meanwhile
 	if _, err := s.Find(ctx, nil); err != nil {
 		return api.Status{}, err
@@ -384,6 +385,9 @@ func (s *session) Find(ctx context.Context, text []byte) (match.Result, error) {
 	found, err := s.agent.values.Find(ctx, text)
 	if err != nil || s.own == nil {
 		return found, err
+	}
+	if err := s.agent.unknown(s.own); err != nil {
+		return match.Result{}, err
 	}
 	found, err = s.agent.around.find(ctx, s.own.info.Dir, text, found)
 	if s.agent.values.isLocked() { // since the first question: the second may have read files
@@ -508,6 +512,7 @@ func (s *session) end() {
 		s.agent.around.forget()
 	}
 	if s.agent.kernels.over(s.own) {
+		s.agent.unfollow(s.own)
 		s.agent.grants.forget(s.own, s.agent.log)
 	}
 	s.own = nil

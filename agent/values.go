@@ -35,13 +35,17 @@ type values struct {
 	past  func() (map[secret.Name]store.Record, error) // nil: no former values
 	// changed is called when a value that was served may no longer be.
 	changed func()
+	file    *servedFile // what kernels have of providers, for the next agent; nil: nowhere
 
+	saving  sync.Mutex // held while file is written
 	mu      sync.Mutex
 	locked  bool
 	held    map[secret.Name]held
 	records map[secret.Name]store.Record // former values: known, never served
 	retired []held                       // no longer in the store, but a kernel may still print them
 	served  map[string]held              // by providers, by the source
+	keeps   uint64                       // times that a kernel got something of served
+	kept    uint64                       // what keeps was when file was written
 	set     *knownSet
 
 	// Every change of held raises want; the builder makes sets until have has
@@ -63,6 +67,7 @@ type held struct {
 	name  secret.Name
 	value secret.Value
 	read  time.Time
+	kept  bool // a kernel had it from a provider
 }
 
 // knownSet is a set with the number of its readers and one for being current;
@@ -244,32 +249,6 @@ func (v *values) get(name secret.Name) (secret.Value, error) {
 	return value, nil
 }
 
-// serve makes value, which a provider gave for name, a known one for as long as
-// this process is not locked: what was served may stand in any notebook. It
-// keeps a copy.
-func (v *values) serve(source string, name secret.Name, value secret.Value) error {
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	if v.locked {
-		return errLocked
-	}
-	old, ok := v.served[source]
-	if ok && old.value.Equal(value) {
-		return nil
-	}
-	if !ok && len(v.served) >= maxServed {
-		return fail(api.CodeStore, "nbhush agent stop", "%d values of providers are known, and no more can be", maxServed)
-	}
-	if ok {
-		v.changed()
-		v.retire(old)
-	}
-	v.served[source] = held{name, value.Clone(), v.now()}
-	v.want++
-	v.build()
-	return nil
-}
-
 // put notes that the store now holds value, which belongs to v from here on.
 func (v *values) put(name secret.Name, value secret.Value) {
 	v.mu.Lock()
@@ -302,7 +281,7 @@ func (v *values) touch(name secret.Name) {
 func (v *values) keep(name secret.Name, value secret.Value) {
 	v.touch(name)
 	old, ok := v.held[name]
-	v.held[name] = held{name, value, v.now()}
+	v.held[name] = held{name: name, value: value, read: v.now()}
 	if ok && old.value.Equal(value) {
 		old.value.Wipe()
 		return
@@ -340,6 +319,7 @@ func (v *values) retire(h held) {
 
 // forget ends what is kept for running kernels: there are none.
 func (v *values) forget() {
+	v.dropServed()
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	if len(v.retired) > 0 {
@@ -424,10 +404,14 @@ func (v *values) builder() {
 func (v *values) readStore() {
 	v.reload = false
 	v.touched = map[secret.Name]struct{}{}
-	epoch := v.epoch
+	epoch, complete := v.epoch, v.complete
 	v.mu.Unlock()
 	fresh, err := v.readAll()
 	records, past := v.readPast()
+	var served []servedValue
+	if !complete {
+		served = v.readServed()
+	}
 	v.mu.Lock()
 	touched := v.touched
 	v.touched = nil
@@ -438,9 +422,13 @@ func (v *values) readStore() {
 	if epoch != v.epoch {
 		wipeAll(fresh)
 		wipeRecords(records)
+		for _, s := range served {
+			clear(s.Value)
+		}
 		return
 	}
 	v.keepRecords(records, touched)
+	v.knowServed(served)
 	if v.err = err; err != nil {
 		v.log.Warn("read the secrets", "err", err)
 		return

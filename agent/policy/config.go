@@ -38,6 +38,7 @@ type Secret struct {
 	From  secret.Ref    // where its value comes from; zero: the store, under its own name
 	TTL   time.Duration // how long a value of From may be kept; 0: as the provider says
 	Stale time.Duration // how much longer, while the provider cannot be reached
+	Poll  time.Duration // how often it is asked for while a kernel has it; 0: as TTL says; below 0: never
 }
 
 // Names returns the names that c lists, sorted. A nil Config lists none.
@@ -102,8 +103,8 @@ func (e *ParseError) Hint() string {
 }
 
 // Parse returns what src, the content of an nbhush.toml, says: TOML 1.0 with the
-// table secrets, in which each name has a table, empty or with the keys from, ttl
-// and stale, or a reference in its place; the tables of providers; and the table
+// table secrets, in which each name has a table, empty or with the keys from, ttl,
+// stale and poll, or a reference in its place; the tables of providers; and the table
 // strip, whose content is not looked at here. Anything else is a *ParseError. src
 // is not kept.
 func Parse(src []byte) (*Config, error) {

@@ -20,6 +20,7 @@ var Providers = []string{
 const (
 	reasonTable  = "a table belongs here, and never a value"
 	maxKept      = 30 * 24 * time.Hour
+	minPoll      = time.Second
 	maxProviders = 100
 )
 
@@ -74,7 +75,7 @@ func parseSecret(v any, providers map[string]map[string]string) (s Secret, key, 
 
 // set takes one key of the table.
 func (s *Secret) set(key string, v any, providers map[string]map[string]string) (reason string) {
-	if key != "from" && key != "ttl" && key != "stale" {
+	if key != "from" && key != "ttl" && key != "stale" && key != "poll" {
 		return "unknown key" + word([]string{key})
 	}
 	text, ok := v.(string)
@@ -85,14 +86,24 @@ func (s *Secret) set(key string, v any, providers map[string]map[string]string) 
 		s.From, reason = parseFrom(text, providers)
 		return reason
 	}
+	if key == "poll" && text == "none" {
+		s.Poll = -1
+		return ""
+	}
 	d, err := time.ParseDuration(text)
 	if err != nil || d < 0 || d > maxKept {
 		return strconv.Quote(key) + ` is a time such as "90s", "5m" or "24h"`
 	}
-	if key == "ttl" {
+	switch key {
+	case "ttl":
 		s.TTL = d
-	} else {
+	case "stale":
 		s.Stale = d
+	case "poll":
+		if d < minPoll {
+			return `"poll" is a time of a second at least, or "none"`
+		}
+		s.Poll = d
 	}
 	return ""
 }

@@ -126,6 +126,24 @@ func (p *openbao) Renew(ctx context.Context, q Query, l Lease) (Lease, error) {
 	return Lease{l.ID, time.Duration(min(r.LeaseDuration, 1<<25)) * time.Second, r.Renewable}, nil
 }
 
+// Revoke gives a lease back: what it was for works no more.
+func (p *openbao) Revoke(ctx context.Context, q Query, l Lease) error {
+	e, err := newEndpoint(q, firstOf(os.Getenv("BAO_ADDR"), os.Getenv("VAULT_ADDR")))
+	if err != nil {
+		return err
+	}
+	header, err := p.header(ctx, e, q)
+	if err != nil {
+		return err
+	}
+	body, err := json.Marshal(map[string]any{"lease_id": l.ID})
+	if err != nil {
+		return err
+	}
+	_, err = e.do(ctx, http.MethodPut, "/v1/sys/leases/revoke", "", header, body, nil)
+	return err
+}
+
 // mount finds which engine the path belongs to, which any token may ask that may
 // read there. Where the server does not say, the path is taken as it is.
 func (p *openbao) mount(ctx context.Context, e *endpoint, q Query, header http.Header) (mount, error) {

@@ -41,6 +41,7 @@ type Source struct {
 	Name       secret.Name
 	Ref        secret.Ref
 	TTL, Stale time.Duration
+	Poll       time.Duration                // how often a clock asks; 0: as TTL and lease say; or Never
 	Dir        string                       // of the nbhush.toml
 	Providers  map[string]map[string]string // its settings
 	Env        func(string) string          // of who asks; nil: none
@@ -50,6 +51,9 @@ type Source struct {
 type Answer struct {
 	Value secret.Value
 	Stale bool // it is older than its lease: the provider could not be reached
+
+	Document string // names what it is a field of, to this Resolver; also beside an error
+	Leased   bool   // the document has a lease that can be given back
 }
 
 // Resolver answers references, and keeps documents in memory for their lease. It
@@ -72,6 +76,8 @@ type entry struct {
 	from    known
 	ttl     time.Duration
 	read    time.Time
+	tried   time.Time // the last question that failed
+	luck    float64   // from 0 to 1
 	refresh time.Time // when a new one is asked for beside the old
 	ends    time.Time // of the lease
 	fails   int
@@ -136,12 +142,13 @@ func (r *Resolver) Get(ctx context.Context, s Source) (Answer, error) {
 	if err != nil {
 		return Answer{}, about(s.Ref, err)
 	}
+	none := Answer{Document: keyOf(k, q)}
 	doc, stale, err := r.document(ctx, k, q, s)
 	if err != nil {
 		if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
-			return Answer{}, err
+			return none, err
 		}
-		return Answer{}, about(s.Ref, err)
+		return none, about(s.Ref, err)
 	}
 	defer doc.Wipe()
 	v, e := doc.pick(s.Ref.Field, s.Name)
@@ -153,7 +160,7 @@ func (r *Resolver) Get(ctx context.Context, s Source) (Answer, error) {
 	case v.Len() > MaxValue:
 		return Answer{}, about(s.Ref, fail(TooLong, "", "its value is longer than %d bytes", MaxValue))
 	}
-	return Answer{v.Clone(), stale}, nil
+	return Answer{v.Clone(), stale, none.Document, doc.Lease.ID != ""}, nil
 }
 
 // prepare finds the provider of s and what it is asked.
@@ -354,7 +361,7 @@ func (r *Resolver) answered(e *entry, doc Document, err error) {
 		doc.Wipe()
 		e.err = about(e.query.Ref, err)
 		e.fails++
-		e.next = now
+		e.tried, e.next = now, now
 		if e.err.Kind.passing() || e.err.Kind == Denied {
 			e.next = now.Add(pause(e.fails, e.err.RetryAfter))
 		}
@@ -385,6 +392,7 @@ func (e *entry) keep(now time.Time) {
 		lasts = l
 	}
 	e.err, e.fails, e.next = nil, 0, now
+	e.luck = rand.Float64() //nolint:gosec // nobody gains by guessing it
 	e.read, e.ends, e.refresh = now, now.Add(lasts), now.Add(lasts*2/3)
 }
 
@@ -397,8 +405,8 @@ func pause(fails int, after time.Duration) time.Duration {
 }
 
 // schedule sets the timer for the next lease that ends while kernels run. It is
-// for documents with a lease of their own only: nobody's values are asked for
-// because a clock says so; r.mu is held.
+// for documents with a lease of their own only; what else a kernel has, Poll asks
+// for; r.mu is held.
 func (r *Resolver) schedule() {
 	if r.timer != nil {
 		r.timer.Stop()

@@ -131,7 +131,8 @@ func condition(cond string) (bool, error) {
 }
 
 // openBao starts a server that holds $VALUE at secret/team/db#password, and
-// writes project/nbhush.toml, which names it, and token.
+// writes project/nbhush.toml, which names it, token, and the program bao, which
+// is the server's own as root.
 func openBao(ts *testscript.TestScript, _ bool, _ []string) {
 	dir := ts.MkAbs(".")
 	s, err := peers.OpenBao(dir)
@@ -140,9 +141,10 @@ func openBao(ts *testscript.TestScript, _ bool, _ []string) {
 	ts.Check(os.WriteFile(filepath.Join(dir, "token"), []byte(s.Token), 0o600))
 	bao, err := peers.Program("bao")
 	ts.Check(err)
-	cmd := exec.Command(bao, "kv", "put", "-mount=secret", "team/db", "password=-")
+	root := fmt.Sprintf("#!/bin/sh\nHOME='%s' BAO_ADDR='%s' BAO_CACERT='%s' BAO_TOKEN='%s' exec '%s' \"$@\"\n", dir, s.Address, s.CA, s.Token, bao)
+	ts.Check(os.WriteFile(filepath.Join(dir, "bao"), []byte(root), 0o700)) //nolint:gosec // it is a program
+	cmd := exec.Command(filepath.Join(dir, "bao"), "kv", "put", "-mount=secret", "team/db", "password=-")
 	cmd.Stdin = strings.NewReader(ts.Getenv("VALUE"))
-	cmd.Env = append(os.Environ(), "HOME="+dir, "BAO_ADDR="+s.Address, "BAO_CACERT="+s.CA, "BAO_TOKEN="+s.Token)
 	out, err := cmd.CombinedOutput()
 	if err != nil {
 		ts.Fatalf("put the value: %v\n%s", err, out)
