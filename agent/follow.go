@@ -31,6 +31,7 @@ type follows struct {
 	docs  map[string]*followed // by provider.Answer.Document
 	timer *time.Timer
 	over  bool
+	busy  sync.WaitGroup // giving back
 }
 
 // followed is one document, and who has something of it.
@@ -105,7 +106,7 @@ func (a *agent) unfollow(k *kernel) {
 	}
 	fs.mu.Unlock()
 	if len(over) > 0 {
-		go a.giveBack(over)
+		fs.busy.Go(func() { a.giveBack(over) })
 	}
 }
 
@@ -142,6 +143,7 @@ func (a *agent) giveAllBack() {
 	}
 	fs.mu.Unlock()
 	a.giveBack(over)
+	fs.busy.Wait()
 }
 
 func (f *followed) sorted() []sourceOf {

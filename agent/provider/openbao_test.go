@@ -161,10 +161,13 @@ func TestOpenBaoNamespace(t *testing.T) {
 func TestOpenBaoLease(t *testing.T) {
 	t.Parallel()
 	b, w := newBao(t), newWorld(t)
-	var users atomic.Int32
+	var users, ended atomic.Int32
 	broker := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 		if r.Method == http.MethodPut && len(r.URL.Path) > len("/api/users/") && r.URL.Path[:11] == "/api/users/" {
 			users.Add(1)
+		}
+		if r.Method == http.MethodDelete {
+			ended.Add(1)
 		}
 		rw.WriteHeader(http.StatusCreated)
 		fmt.Fprint(rw, "[]")
@@ -211,9 +214,14 @@ func TestOpenBaoLease(t *testing.T) {
 	<-asking
 	w.want(t, src, string(user.Value.Reveal()))
 	w.mu.Lock()
-	defer w.mu.Unlock()
-	if !e.read.After(before) || users.Load() != 1 {
-		t.Errorf("renewed: %v, credentials %d", e.read.After(before), users.Load())
+	renewed := e.read.After(before)
+	w.mu.Unlock()
+	if !renewed || users.Load() != 1 {
+		t.Errorf("renewed: %v, credentials %d", renewed, users.Load())
+	}
+	// It is given back, and the credential ends.
+	if back := w.Release(t.Context(), func(string) bool { return true }); len(back) != 1 || back[0].Err != nil || ended.Load() != 1 {
+		t.Errorf("%+v, %d credentials ended", back, ended.Load())
 	}
 }
 
