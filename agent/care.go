@@ -20,6 +20,7 @@ var careRoutes = map[string]handler{
 	"GET /v1/secrets/{name}/history":  getHistory,
 	"POST /v1/secrets/{name}/restore": postRestore,
 	"POST /v1/secrets/{name}/forget":  postForget,
+	"POST /v1/secrets/{name}/rotate":  postRotate,
 	"POST /v1/vault/passphrase":       postPassphrase,
 	"POST /v1/vault/rollback":         func(s *session, r *http.Request) (any, error) { return s.Rollback(r.Context()) },
 	"POST /v1/sync":                   postSync,

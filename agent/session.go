@@ -126,13 +126,18 @@ func (s *session) SetUntil(_ context.Context, name secret.Name, value secret.Val
 	case value.Len() > api.MaxValue:
 		return api.SetResult{}, fail(api.CodeBadInput, "", "the value of %s is longer than %d bytes", name, api.MaxValue)
 	}
+	return s.set(w, name, value, expires, "")
+}
+
+// set keeps value, which is a good one; reason is for the audit log.
+func (s *session) set(w asker, name secret.Name, value secret.Value, expires time.Time, reason string) (api.SetResult, error) {
 	a := s.agent
 	if a.values.isLocked() {
 		return api.SetResult{}, errLocked
 	}
 	a.write.Lock()
 	defer a.write.Unlock()
-	entry := audit.Entry{Who: w.who(), Op: audit.OpSet, Name: name, Verdict: audit.Allowed}
+	entry := audit.Entry{Who: w.who(), Op: audit.OpSet, Name: name, Verdict: audit.Allowed, Reason: reason}
 	if err := a.put(name, value, expires); err != nil {
 		entry.Verdict, entry.Reason = audit.Failed, err.Error()
 		return api.SetResult{}, errors.Join(storeError(fmt.Errorf("set %s: %w", name, err)), a.note(entry))

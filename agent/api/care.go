@@ -15,6 +15,14 @@ type RestoreRequest struct {
 	Since time.Time `json:"since,omitzero"`
 }
 
+// RotateRequest asks for a new value from where a reference says, as it is said
+// in Dir, an absolute path. A zero Expires is never.
+type RotateRequest struct {
+	From    string    `json:"from"`
+	Dir     string    `json:"dir"`
+	Expires time.Time `json:"expires,omitzero"`
+}
+
 // PassphraseRequest changes the passphrase that wraps the vault's key; an empty
 // New is none.
 type PassphraseRequest struct {

@@ -32,6 +32,12 @@ func (c *Client) Restore(ctx context.Context, name secret.Name, since time.Time)
 	return res, c.doOnce(ctx, "POST", "/v1/secrets/"+url.PathEscape(string(name))+"/restore", api.RestoreRequest{Since: since}, &res)
 }
 
+// RotateFrom gives name the value that a provider has now, which only the agent
+// gets to see.
+func (c *Client) RotateFrom(ctx context.Context, name secret.Name, q api.RotateRequest) (res api.SetResult, err error) {
+	return res, c.do(ctx, "POST", "/v1/secrets/"+url.PathEscape(string(name))+"/rotate", q, &res)
+}
+
 // Forget wipes the former values of name.
 func (c *Client) Forget(ctx context.Context, name secret.Name) error {
 	var was api.Secret

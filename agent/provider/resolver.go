@@ -42,6 +42,7 @@ type Source struct {
 	Ref        secret.Ref
 	TTL, Stale time.Duration
 	Poll       time.Duration                // how often a clock asks; 0: as TTL and lease say; or Never
+	Fresh      bool                         // what was read before is not good enough
 	Dir        string                       // of the nbhush.toml
 	Providers  map[string]map[string]string // its settings
 	Env        func(string) string          // of who asks; nil: none
@@ -236,7 +237,7 @@ func (r *Resolver) document(ctx context.Context, k known, q Query, s Source) (Do
 		doc, err := k.Read(ctx, q)
 		return doc, false, err
 	}
-	key := keyOf(k, q)
+	key, began := keyOf(k, q), time.Now()
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for {
@@ -245,7 +246,7 @@ func (r *Resolver) document(ctx context.Context, k known, q Query, s Source) (Do
 		}
 		e := r.entry(key)
 		now := time.Now()
-		fresh := e.doc != nil && now.Before(e.ends)
+		fresh := e.doc != nil && now.Before(e.ends) && !(s.Fresh && e.read.Before(began))
 		switch {
 		case fresh:
 			if e.asking == nil && now.After(e.refresh) && now.After(e.next) {

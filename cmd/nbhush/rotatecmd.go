@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"fmt"
 	"math/big"
+	"os"
 	"strconv"
 	"strings"
 	"time"
@@ -28,6 +29,7 @@ const (
 type rotateOptions struct {
 	name     secret.Name
 	generate string
+	from     string
 	expires  string
 }
 
@@ -38,13 +40,15 @@ func newRotateCmd(a *app) *cobra.Command {
 		Short: "give a secret a new value; the old one can be restored",
 		Long: `Replaces the value of a secret that exists. The new one is asked for without echo, read from
 standard input, or made up: --generate makes 32 random characters, or as many as it says
-(16 to 4096), of A-Z a-z 0-9 - and _, six bits each. It is not shown.
+(16 to 4096), of A-Z a-z 0-9 - and _, six bits each. It is not shown. With --from it is read
+from where a reference says, with the settings of this project's nbhush.toml.
 
 The former values stay in the encrypted store, ten of them: nbhush history shows their times and
 nbhush restore brings one back. They stay known, too: what holds one is masked as before.`,
 		Example: `  nbhush rotate OPENAI_API_KEY
   nbhush rotate --generate DB_PASSWORD
-  nbhush rotate --generate=64 --expires 90d SIGNING_KEY`,
+  nbhush rotate --generate=64 --expires 90d SIGNING_KEY
+  nbhush rotate --from openbao://secret/team/db#password DB_PASSWORD`,
 		Args: argRange(1, 1, "the NAME of one secret (never its value)"),
 		RunE: func(cmd *cobra.Command, args []string) (err error) {
 			if o.name, err = secret.ParseName(args[0]); err != nil {
@@ -60,16 +64,19 @@ nbhush restore brings one back. They stay known, too: what holds one is masked a
 					return &usageError{cmd, fmt.Sprintf("--generate takes a length from %d to %d", minGenerated, maxGenerated)}
 				}
 			}
-			return runRotate(cmd.Context(), a, o.name, length, expires)
+			return runRotate(cmd.Context(), a, o, length, expires)
 		},
 	}
 	cmd.Flags().StringVar(&o.generate, "generate", "", "make up a value of that `length`")
 	cmd.Flags().Lookup("generate").NoOptDefVal = strconv.Itoa(generatedLength)
+	cmd.Flags().StringVar(&o.from, "from", "", "read the value from where that `reference` says")
+	cmd.MarkFlagsMutuallyExclusive("generate", "from")
 	cmd.Flags().StringVar(&o.expires, "expires", "", "when the new value does: a `date` (2006-01-02), or a time from now (90d, 12h)")
 	return cmd
 }
 
-func runRotate(ctx context.Context, a *app, name secret.Name, length int, expires time.Time) error {
+func runRotate(ctx context.Context, a *app, o rotateOptions, length int, expires time.Time) error {
+	name := o.name
 	all, err := a.client().List(ctx)
 	if err != nil {
 		return err
@@ -81,12 +88,12 @@ func runRotate(ctx context.Context, a *app, name secret.Name, length int, expire
 	if !there {
 		return &api.Error{Code: api.CodeNotFound, Message: fmt.Sprintf("no secret is called %s", name), Mend: "nbhush set " + string(name)}
 	}
-	v, err := a.newValue(name, length)
-	if err != nil {
-		return err
+	var res api.SetResult
+	if o.from != "" {
+		res, err = a.rotateFrom(ctx, o, expires)
+	} else {
+		res, err = a.rotate(ctx, name, length, expires)
 	}
-	defer v.Wipe()
-	res, err := a.client().SetUntil(ctx, name, v, expires)
 	if err != nil {
 		return err
 	}
@@ -95,6 +102,27 @@ func runRotate(ctx context.Context, a *app, name secret.Name, length int, expire
 	}
 	a.say("%s has a new value; the one before: nbhush restore %s", name, name)
 	return nil
+}
+
+// rotateFrom has the agent read the value; a reference that is none is not repeated.
+func (a *app) rotateFrom(ctx context.Context, o rotateOptions, expires time.Time) (res api.SetResult, err error) {
+	if _, err := secret.ParseRef(o.from); err != nil {
+		return res, err
+	}
+	dir, err := os.Getwd()
+	if err != nil {
+		return res, err
+	}
+	return a.client().RotateFrom(ctx, o.name, api.RotateRequest{From: o.from, Dir: dir, Expires: expires})
+}
+
+func (a *app) rotate(ctx context.Context, name secret.Name, length int, expires time.Time) (res api.SetResult, err error) {
+	v, err := a.newValue(name, length)
+	if err != nil {
+		return res, err
+	}
+	defer v.Wipe()
+	return a.client().SetUntil(ctx, name, v, expires)
 }
 
 // newValue makes up a value of length characters, or asks for one where that is 0.
