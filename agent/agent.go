@@ -41,6 +41,7 @@ type agent struct {
 	grants    grants
 	epoch     epoch
 	around    surroundings
+	found     found
 	stop      func() // asks Serve to end
 
 	write sync.Mutex // held by one set or rm at a time, so that store, index and values agree

@@ -2,10 +2,12 @@ package agent
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"maps"
 	"net/http"
+	"sync"
 	"time"
 
 	"github.com/nbhush/nbhush/agent/api"
@@ -61,8 +63,37 @@ func (s *session) Found(_ context.Context, q api.Found) error {
 	if err != nil {
 		return err
 	}
+	if q.Sum != "" && !s.agent.found.first(q) {
+		return nil
+	}
 	name, reason := s.agent.harmless(secret.Name(q.Name), "in "+q.Where)
 	return s.agent.note(audit.Entry{Who: w.who(), Op: audit.OpFound, Name: name, Verdict: audit.Allowed, Reason: reason})
+}
+
+const (
+	maxFound = 1000   // in one message
+	maxSeen  = 10_000 // after so many, all are new again
+)
+
+// found remembers what was told already. Its zero value remembers nothing yet.
+type found struct {
+	mu   sync.Mutex
+	seen map[[sha256.Size]byte]struct{}
+}
+
+// first reports whether q is told for the first time.
+func (f *found) first(q api.Found) bool {
+	sum := sha256.Sum256([]byte(q.Name + "\x00" + q.Where + "\x00" + q.Sum))
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if _, ok := f.seen[sum]; ok {
+		return false
+	}
+	if f.seen == nil || len(f.seen) >= maxSeen {
+		f.seen = map[[sha256.Size]byte]struct{}{}
+	}
+	f.seen[sum] = struct{}{}
+	return true
 }
 
 func postPassphrase(s *session, r *http.Request) (any, error) {

@@ -298,6 +298,17 @@ func (s *session) frame(ctx context.Context, out []byte, op api.Op, payload []by
 			clear(b)
 		}
 		return out, nil
+	case api.OpFound:
+		var all []api.Found
+		if err := json.Unmarshal(payload, &all); err != nil {
+			return appendError(out, fail(api.CodeBadInput, "", "what was found is not the JSON that it should be")), nil
+		}
+		for _, q := range all[:min(len(all), maxFound)] {
+			if err := s.Found(ctx, q); err != nil {
+				return appendError(out, err), nil
+			}
+		}
+		return api.AppendFrame(out, api.StatusOK, nil), nil
 	case api.OpNames:
 		names, err := s.Names(ctx)
 		return appendReply(out, names, err), nil

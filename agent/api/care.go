@@ -66,10 +66,12 @@ type AuditHead struct {
 }
 
 // Found says that the secret called Name, or what looks like one, was found where
-// none should be, such as a notebook that was about to be committed.
+// none should be, such as a notebook that was about to be committed. The same
+// with the same Sum, which stands for a content, is noted once.
 type Found struct {
 	Name  string `json:"name"`
 	Where string `json:"where"`
+	Sum   string `json:"sum,omitempty"`
 }
 
 // MoveRequest names the kind of store that the secrets go to: keyring or vault.

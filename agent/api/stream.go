@@ -41,6 +41,8 @@ const (
 	// OpRefresh: the payload is a JSON list of Held, the reply's a Refreshed in JSON. Only a hook may
 	// send it. Nothing that needs consent is asked for.
 	OpRefresh Op = 'R'
+	// OpFound: the payload is a JSON list of Found, the reply has none. Who sends it need not wait.
+	OpFound Op = 'S'
 )
 
 // Status of a reply frame.

@@ -2,6 +2,7 @@ package client
 
 import (
 	"context"
+	"encoding/json"
 	"net/url"
 	"time"
 
@@ -67,6 +68,20 @@ func (c *Client) AuditHead(ctx context.Context) (h api.AuditHead, err error) {
 // AcceptAudit makes the agent remember the end of the audit log as it is.
 func (c *Client) AcceptAudit(ctx context.Context) (h api.AuditHead, err error) {
 	return h, c.do(ctx, "POST", "/v1/audit/accept", nil, &h)
+}
+
+// Found tells the agent of secrets that are where none should be. It waits for no
+// answer: a process that ends then has told it all the same.
+func (s *Stream) Found(ctx context.Context, all []api.Found) error {
+	out, err := json.Marshal(all)
+	if err != nil {
+		return err
+	}
+	l, err := s.connect(ctx)
+	if err != nil {
+		return err
+	}
+	return l.write(ctx, &call{done: make(chan struct{})}, api.OpFound, out)
 }
 
 // Found tells the agent of a secret that is where none should be.

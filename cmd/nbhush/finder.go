@@ -13,7 +13,7 @@ import (
 
 // finder asks this user's agent for known values and looks; it connects when
 // the first text comes, so that a filter that only smudges starts no agent.
-func (a *app) finder() match.Finder { return &lazyFinder{app: a, connect: a.client().Stream} }
+func (a *app) finder() *lazyFinder { return &lazyFinder{app: a, connect: a.client().Stream} }
 
 // lazyFinder is safe for concurrent use.
 type lazyFinder struct {
@@ -52,6 +52,16 @@ func (l *lazyFinder) open(ctx context.Context) (*client.Stream, error) {
 		l.stream = s
 	}
 	return l.stream, nil
+}
+
+// tell tells an agent that was asked already what is where no secret should be.
+// That nobody could be told changes nothing for who asks.
+func (l *lazyFinder) tell(ctx context.Context, all []api.Found) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.stream != nil {
+		_ = l.stream.Found(ctx, all)
+	}
 }
 
 // withoutAgent returns what goes on when the agent does not answer: nil, unless

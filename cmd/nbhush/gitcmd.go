@@ -69,7 +69,9 @@ func newGitProcessCmd(a *app) *cobra.Command {
 		Use: "process", Short: "be git's long-running filter; git calls this", Hidden: true,
 		Args: argRange(0, 0, "no arguments"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return a.gitFilter(restore).Process(cmd.Context(), a.in, a.out)
+			f, told := a.gitFilter(restore)
+			defer told(cmd.Context())
+			return f.Process(cmd.Context(), a.in, a.out)
 		},
 	}
 	cmd.Flags().BoolVar(&restore, "restore", false, "put values back on checkout")
@@ -81,7 +83,9 @@ func newGitCleanCmd(a *app) *cobra.Command {
 		Use: "clean [PATH]", Short: "be git's filter for one file; git calls this", Hidden: true,
 		Args: argRange(0, 1, "the PATH of the file"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return a.gitFilter(false).Clean(cmd.Context(), pathOr(args, "-"), a.in, a.out)
+			f, told := a.gitFilter(false)
+			defer told(cmd.Context())
+			return f.Clean(cmd.Context(), pathOr(args, "-"), a.in, a.out)
 		},
 	}
 }
@@ -100,7 +104,8 @@ func newGitSmudgeCmd(a *app) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			_, err = a.out.Write(a.gitFilter(true).Smudge(cmd.Context(), pathOr(args, "-"), src))
+			f, _ := a.gitFilter(true)
+			_, err = a.out.Write(f.Smudge(cmd.Context(), pathOr(args, "-"), src))
 			return err
 		},
 	}
@@ -118,7 +123,8 @@ func newGitTextconvCmd(a *app) *cobra.Command {
 				return err
 			}
 			// git names a copy of what it stored, so only what goes for the whole project counts.
-			return a.gitFilter(false).Textconv(cmd.Context(), filepath.Base(args[0]), src, a.out)
+			f, _ := a.gitFilter(false)
+			return f.Textconv(cmd.Context(), filepath.Base(args[0]), src, a.out)
 		},
 	}
 }
@@ -130,22 +136,24 @@ func pathOr(args []string, none string) string {
 	return none
 }
 
-// gitFilter joins git's filter with this user's agent.
-func (a *app) gitFilter(restore bool) *gitfilter.Filter {
-	finder, book := a.finder(), &ruleBook{}
+// gitFilter joins git's filter with this user's agent. At the end told says what
+// was found.
+func (a *app) gitFilter(restore bool) (f *gitfilter.Filter, told func(context.Context)) {
+	finder, book, found := a.finder(), &ruleBook{}, &gitFound{}
 	if top, err := os.Getwd(); err == nil {
 		// git runs filters at the top of the work tree. What every clone of the
 		// repository stores is the same, so what is above it does not count.
 		book.within, _ = filepath.EvalSymlinks(top)
 	}
-	f := &gitfilter.Filter{
-		Finder: finder,
+	f = &gitfilter.Filter{
+		Finder: finder, Cleaned: found.add,
 		Strip: func(ctx context.Context, path string, src []byte) ([]byte, error) {
 			r, name, err := book.of(filepath.FromSlash(path))
 			if err != nil {
 				return nil, err
 			}
 			res, err := r.Strip(ctx, name, src, finder)
+			found.last = res.Findings
 			return res.Out, err
 		},
 		Report: func(err error) {
@@ -164,7 +172,7 @@ func (a *app) gitFilter(restore bool) *gitfilter.Filter {
 	if restore {
 		f.Restore = (&restorer{app: a}).restore
 	}
-	return f
+	return f, func(ctx context.Context) { found.tell(ctx, finder, f.Reading) }
 }
 
 // gitSettings are the options for git's settings here.

@@ -21,6 +21,8 @@ type Filter struct {
 	// Restore, if set, makes of src, which git stores, what is checked out; on
 	// any doubt, src. Otherwise files are checked out as they are stored.
 	Restore func(ctx context.Context, path string, src []byte) []byte
+	// Cleaned, if set, is told of each file that git gets the clean form of, after it was made.
+	Cleaned func(path string, src []byte)
 	// Report, if set, gets each *RefusedError and *WithheldError that the user
 	// should read: one for each reason, however many files it concerns.
 	Report func(error)
@@ -104,6 +106,9 @@ func (f *Filter) clean(ctx context.Context, path string, src []byte) ([]byte, er
 	if err == nil {
 		var out []byte
 		if out, err = f.strip(ctx, path, src); err == nil {
+			if f.Cleaned != nil {
+				f.Cleaned(path, src)
+			}
 			return out, nil
 		}
 		err = f.noteDown(ctx, err)
@@ -150,6 +155,10 @@ func (f *Filter) isStored(ctx context.Context, path string, src []byte) bool {
 	}
 	return stored(ctx, path, src)
 }
+
+// Reading reports whether the command of git that filters is known to store
+// nothing: it only looks.
+func (f *Filter) Reading(ctx context.Context) bool { return f.isReading(ctx) }
 
 func (f *Filter) isReading(ctx context.Context) bool {
 	if f.reads == nil {
