@@ -42,6 +42,7 @@ type agent struct {
 	epoch     epoch
 	around    surroundings
 	found     found
+	tidy      tidy
 	stop      func() // asks Serve to end
 
 	write sync.Mutex // held by one set or rm at a time, so that store, index and values agree

@@ -26,6 +26,7 @@ type heads struct {
 	path string
 
 	entries atomic.Int64
+	saving  atomic.Bool // by count: one is enough, however quickly entries come
 	busy    sync.WaitGroup
 	mu      sync.Mutex
 	checked bool // the log agreed with what was remembered when this agent began
@@ -33,10 +34,16 @@ type heads struct {
 
 // count is told of every entry, and remembers the end from time to time.
 func (h *heads) count(a *agent) {
-	if h.log == nil || h.entries.Add(1)%headEach != 0 {
+	if h.log == nil || h.entries.Add(1)%headEach != 0 || !h.saving.CompareAndSwap(false, true) {
 		return
 	}
-	h.busy.Go(func() { h.save(a) })
+	h.busy.Go(func() {
+		for saved := int64(0); h.entries.Load()-saved >= headEach; {
+			saved = h.entries.Load()
+			h.save(a)
+		}
+		h.saving.Store(false)
+	})
 }
 
 // save remembers the end of the log. An agent that is locked, or has nothing to

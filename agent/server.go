@@ -230,6 +230,7 @@ func serve(w http.ResponseWriter, r *http.Request, h handler) {
 		writeError(w, fail(api.CodeDenied, "", "the peer is not known"))
 		return
 	}
+	s.agent.tidy.did(0)
 	var err error
 	guarded(func() {
 		var res any

@@ -177,6 +177,7 @@ func serveFrames(ctx context.Context, s *session, in *bufio.Reader, c net.Conn) 
 		if err != nil {
 			return ended(err)
 		}
+		s.agent.tidy.did(len(payload))
 		guarded(func() { out, err = s.frame(ctx, out, api.Op(op), payload) })
 		clear(payload)
 		if cap(payload) <= keepBuffer {
