@@ -24,7 +24,7 @@ import (
 
 const (
 	crowdClients  = 200
-	crowdRequests = 4_000 // make crowd asks for 100,000
+	crowdRequests = 2_000 // make crowd asks for 100,000
 	crowdSecrets  = 20
 )
 

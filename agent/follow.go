@@ -193,7 +193,7 @@ func (a *agent) pollDue() {
 		}
 	}
 	now := time.Now()
-	for key, f := range fs.docs {
+	for _, f := range fs.docs {
 		if f.asking || f.next.IsZero() || f.next.After(now) || asking >= maxAsking {
 			continue
 		}
@@ -201,7 +201,7 @@ func (a *agent) pollDue() {
 		for k := range f.kernels {
 			asking++
 			f.asking = true
-			go a.poll(key, f, asker{line: []socket.Process{k.proc}, kernel: k})
+			go secret.Do(func() { a.poll(f, asker{line: []socket.Process{k.proc}, kernel: k}) })
 			break
 		}
 	}
@@ -212,7 +212,7 @@ func (a *agent) pollDue() {
 
 // poll asks for one document and serves what changed in it. w is one of the
 // kernels that have it.
-func (a *agent) poll(key string, f *followed, w asker) {
+func (a *agent) poll(f *followed, w asker) {
 	ctx, cancel := context.WithTimeout(context.Background(), followTime)
 	defer cancel()
 	fs := &a.follows

@@ -10,13 +10,14 @@ import (
 	"time"
 
 	"github.com/nbhush/nbhush/agent/api"
+	"github.com/nbhush/nbhush/agent/home"
 	"github.com/nbhush/nbhush/agent/store/vault"
 )
 
-// kept gives w a file for what providers gave to kernels, as Serve does.
-func (w *world) kept() {
-	path := filepath.Join(w.home.Run, "served.age")
-	w.values.file = &servedFile{vault.Open(path), path}
+// servedIn is the file for what providers gave to kernels, as Serve has it.
+func servedIn(h home.Home) *servedFile {
+	path := filepath.Join(h.Run, "served.age")
+	return &servedFile{vault.Open(path), path}
 }
 
 // next is the agent that comes after w, which ends as a killed one does not: in order.
@@ -27,9 +28,8 @@ func (w *world) next(t *testing.T) *world {
 	n := &world{home: w.home, store: w.store, journal: w.journal, project: w.project}
 	n.agent = newAgent(parts{
 		version: "test", store: w.store, index: w.index, approvals: w.approvals, allowed: w.home.Allowed(), grants: w.home.Grants(),
-		audit: w.journal, log: w.log, ghosts: filepath.Join(w.home.Run, "kernels.json"), stop: func() {},
+		audit: w.journal, log: w.log, ghosts: filepath.Join(w.home.Run, "kernels.json"), stop: func() {}, served: servedIn(w.home),
 	})
-	n.kept()
 	if err := n.agent.epoch.open(filepath.Join(w.home.Run, api.EpochFile), w.log); err != nil {
 		t.Fatal(err)
 	}
@@ -42,8 +42,8 @@ func (w *world) next(t *testing.T) *world {
 // one: from the file, also while the provider is away; or, where there is no file,
 // not before the provider has answered, and until then nothing of them is searched.
 func TestServedValuesOutliveTheAgent(t *testing.T) {
-	w := newWorld(t)
-	w.kept()
+	h := tempHome(t)
+	w := newWorldIn(t, h, servedIn(h))
 	first, second := rand.Text(), rand.Text()
 	dir := w.sourced(t, "[secrets]\nSOURCED = {from = \"dotenv://.env#A\", poll = \"1s\"}\n", map[string]string{".env": "A=" + first})
 	write := func(text string) {
@@ -175,7 +175,7 @@ func TestPollFails(t *testing.T) {
 	a := asker{line: ancestors(t), kernel: k}
 	f := &followed{kernels: map[*kernel]struct{}{k: {}}, has: map[string]sourceOf{p.sourceKey("SOURCED"): {dir: dir, name: "SOURCED"}}}
 	for range 3 {
-		w.poll("", f, a)
+		w.poll(f, a)
 	}
 	if !f.failed || !f.next.After(time.Now()) {
 		t.Errorf("%+v", f)

@@ -241,7 +241,12 @@ func (lookFinder) Find(_ context.Context, text []byte) (r match.Result, err erro
 
 func newWorld(t testing.TB) *world {
 	t.Helper()
-	h := tempHome(t)
+	return newWorldIn(t, tempHome(t), nil)
+}
+
+// newWorldIn keeps what providers gave to kernels in served.
+func newWorldIn(t testing.TB, h home.Home, served *servedFile) *world {
+	t.Helper()
 	journal, err := audit.Open(h.Audit())
 	if err != nil {
 		t.Fatal(err)
@@ -250,7 +255,7 @@ func newWorld(t testing.TB) *world {
 	w.agent = newAgent(parts{
 		version: "test", store: w.store, index: store.NewIndex(h.Index()),
 		approvals: policy.NewApprovals(h.Allowed()), allowed: h.Allowed(), grants: h.Grants(), audit: journal, log: slog.New(slog.NewTextHandler(t.Output(), nil)),
-		ghosts: filepath.Join(h.Run, "kernels.json"), stop: func() { close(w.stopped) }, looks: lookFinder{},
+		ghosts: filepath.Join(h.Run, "kernels.json"), stop: func() { close(w.stopped) }, looks: lookFinder{}, served: served,
 	})
 	if err := w.epoch.open(filepath.Join(h.Run, api.EpochFile), w.log); err != nil {
 		t.Fatal(err)

@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -153,6 +154,9 @@ func postUnlock(s *session, r *http.Request) (any, error) {
 // readBody returns the body of r, which is the caller's to clear.
 func readBody(r *http.Request, limit int64) ([]byte, error) {
 	b, err := api.ReadBody(r.Body, r.ContentLength, limit)
+	if s, ok := r.Context().Value(sessionKey{}).(*session); ok {
+		s.conn.took(b)
+	}
 	if errors.Is(err, api.ErrTooLong) {
 		return nil, tooLong(limit)
 	}
@@ -232,7 +236,8 @@ func serve(w http.ResponseWriter, r *http.Request, h handler) {
 	}
 	s.agent.tidy.did(0)
 	var err error
-	guarded(func() {
+	defer s.conn.took(nil)
+	secret.Do(func() {
 		var res any
 		if res, err = h(s, r); err == nil {
 			err = writeJSON(w, http.StatusOK, res)
@@ -247,11 +252,20 @@ func writeError(w http.ResponseWriter, e *api.Error) {
 	_ = writeJSON(w, statusOf(e.Code), e)
 }
 
+// passBuffer is the size of the buffer of net/http that what is longer passes by.
+// Values must: nobody clears it. The other one is that of a wipedConn.
+const passBuffer = 2 << 10
+
 // writeJSON sends v and clears what it sent, and the values in v. An error
 // means that nothing was sent.
 func writeJSON(w http.ResponseWriter, status int, v any) error {
 	out, err := json.Marshal(v)
 	if res, ok := v.(api.GetResult); ok {
+		if err == nil && len(out) <= passBuffer {
+			all := append(make([]byte, 0, passBuffer+1), out...)
+			clear(out)
+			out = append(all, bytes.Repeat([]byte{' '}, passBuffer+1-len(all))...)
+		}
 		for _, b := range res.Values {
 			clear(b)
 		}
@@ -289,7 +303,7 @@ func (d door) Accept() (net.Conn, error) {
 		}
 		p, err := socket.PeerOf(c)
 		if err == nil && p.UID == os.Getuid() {
-			return c, nil
+			return &wipedConn{Conn: c}, nil
 		}
 		_ = c.Close()
 		reason := "connection of a peer that is unknown"
@@ -304,7 +318,8 @@ func (d door) Accept() (net.Conn, error) {
 // connect makes the session of c. Ancestors that cannot be seen are an error
 // for every request, not an owner.
 func (a *agent) connect(ctx context.Context, c net.Conn) context.Context {
-	p, err := socket.PeerOf(c)
+	wiped, _ := c.(*wipedConn)
+	p, err := socket.PeerOf(unwrap(c))
 	if err != nil {
 		return ctx
 	}
@@ -314,7 +329,7 @@ func (a *agent) connect(ctx context.Context, c net.Conn) context.Context {
 		a.log.Warn("refused a connection", "err", err)
 		return ctx
 	}
-	return context.WithValue(ctx, sessionKey{}, &session{agent: a, line: line, exe: exe})
+	return context.WithValue(ctx, sessionKey{}, &session{agent: a, line: line, exe: exe, conn: wiped})
 }
 
 // server serves an agent on a listener.

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"slices"
 	"time"
 
@@ -36,6 +37,7 @@ type session struct {
 	was   *kernel              // that it belonged to, the last time it asked
 	own   *kernel              // that it registered
 	given map[secret.Name]bool // once, to its kernel
+	conn  *wipedConn           // nil in tests
 
 	shared *shared.Region // with the process at the other end of a stream, or nil
 }
@@ -338,6 +340,9 @@ func (s *session) Lock(ctx context.Context) (api.Status, error) {
 		l.Lock()
 	}
 	s.agent.past.Lock()
+	for range 2 { // what pools kept for one collection more goes with the second
+		debug.FreeOSMemory()
+	}
 	if err := s.agent.note(audit.Entry{Who: w.who(), Op: audit.OpLock, Verdict: audit.Allowed}); err != nil {
 		return api.Status{}, err
 	}

@@ -114,7 +114,7 @@ func (s *session) begin(c net.Conn, share bool) error {
 	head := "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: " + api.Protocol +
 		"\r\n" + api.VersionHeader + ": " + strconv.Itoa(api.Version) + "\r\n"
 	const end = "\r\n"
-	if conn, ok := c.(*net.UnixConn); ok && share {
+	if conn, ok := unwrap(c).(*net.UnixConn); ok && share {
 		if r, err := shared.New(api.Rooms * api.RoomSize); err == nil {
 			s.shared = r // unshare closes it
 			if err := conn.SetWriteDeadline(time.Now().Add(replyTime)); err != nil {
@@ -178,7 +178,12 @@ func serveFrames(ctx context.Context, s *session, in *bufio.Reader, c net.Conn) 
 			return ended(err)
 		}
 		s.agent.tidy.did(len(payload))
-		guarded(func() { out, err = s.frame(ctx, out, api.Op(op), payload) })
+		secret.Do(func() { out, err = s.frame(ctx, out, api.Op(op), payload) })
+		if in.Buffered() == 0 {
+			s.conn.done() // before the payload's buffer is somebody else's
+		} else {
+			s.conn.took(nil)
+		}
 		clear(payload)
 		if cap(payload) <= keepBuffer {
 			small = payload[:0]

@@ -371,7 +371,7 @@ func (v *values) build() {
 		return
 	}
 	v.building = true
-	go v.builder()
+	go secret.Do(v.builder)
 }
 
 // wake tells everybody who waits to look again.

@@ -319,7 +319,7 @@ func (r *Resolver) ask(e *entry, k known, q Query, ttl time.Duration) {
 	if e.doc != nil && time.Now().Before(e.ends) {
 		old = e.doc.Lease
 	}
-	go func() {
+	go secret.Do(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), r.timeout(q))
 		defer cancel()
 		if renews, ok := k.Provider.(renewer); ok && old.Renewable {
@@ -333,7 +333,7 @@ func (r *Resolver) ask(e *entry, k known, q Query, ttl time.Duration) {
 			err = fail(Unreachable, "", "no answer within %v", r.timeout(q))
 		}
 		r.answered(e, doc, err)
-	}()
+	})
 }
 
 func (r *Resolver) renewed(e *entry, l Lease) {
