@@ -20,9 +20,11 @@ import (
 	"github.com/nbhush/nbhush/agent/secret"
 )
 
-// Dynamic credentials end with the last kernel that has them, or with the agent.
-// They are OpenBao's; the broker that it makes users in is a stub.
-func TestLeasesAreGivenBack(t *testing.T) {
+// openBao is a server of its own for one test.
+type openBao struct{ *peers.Server }
+
+func startBao(t *testing.T) openBao {
+	t.Helper()
 	bao, err := peers.OpenBao(t.TempDir())
 	if errors.Is(err, peers.ErrNone) && os.Getenv("CI") != "true" {
 		t.Skip(err)
@@ -30,7 +32,37 @@ func TestLeasesAreGivenBack(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer bao.Stop()
+	t.Cleanup(bao.Stop)
+	return openBao{bao}
+}
+
+func (o openBao) post(t *testing.T, path string, body map[string]any) {
+	t.Helper()
+	roots, err := provider.Roots(o.CA)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := json.Marshal(body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, o.Address+"/v1/"+path, bytes.NewReader(b))
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("X-Vault-Token", o.Token)
+	root := http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots}, DisableKeepAlives: true}}
+	resp, err := root.Do(req)
+	if err != nil || resp.StatusCode/100 != 2 {
+		t.Fatalf("%s: %v, %v", path, resp, err)
+	}
+	_ = resp.Body.Close()
+}
+
+// Dynamic credentials end with the last kernel that has them, or with the agent.
+// They are OpenBao's; the broker that it makes users in is a stub.
+func TestLeasesAreGivenBack(t *testing.T) {
+	bao := startBao(t)
 	gone := make(chan struct{}, 10)
 	broker := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 		if r.Method == http.MethodDelete && strings.HasPrefix(r.URL.Path, "/api/users/") {
@@ -40,32 +72,10 @@ func TestLeasesAreGivenBack(t *testing.T) {
 		fmt.Fprint(rw, "[]")
 	}))
 	defer broker.Close()
-	roots, err := provider.Roots(bao.CA)
-	if err != nil {
-		t.Fatal(err)
-	}
-	root := http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots}}}
-	for _, step := range []struct {
-		path string
-		body map[string]any
-	}{
-		{"sys/mounts/rabbitmq", map[string]any{"type": "rabbitmq"}},
-		{"rabbitmq/config/connection", map[string]any{"connection_uri": broker.URL, "username": "x", "password": rand.Text(), "verify_connection": false}},
-		{"rabbitmq/config/lease", map[string]any{"ttl": 600, "max_ttl": 3600}},
-		{"rabbitmq/roles/nb", map[string]any{"vhosts": `{"/":{"configure":"","write":"","read":""}}`}},
-	} {
-		b, _ := json.Marshal(step.body)
-		req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, bao.Address+"/v1/"+step.path, bytes.NewReader(b))
-		if err != nil {
-			t.Fatal(err)
-		}
-		req.Header.Set("X-Vault-Token", bao.Token)
-		resp, err := root.Do(req)
-		if err != nil || resp.StatusCode/100 != 2 {
-			t.Fatalf("%s: %v, %v", step.path, resp, err)
-		}
-		_ = resp.Body.Close()
-	}
+	bao.post(t, "sys/mounts/rabbitmq", map[string]any{"type": "rabbitmq"})
+	bao.post(t, "rabbitmq/config/connection", map[string]any{"connection_uri": broker.URL, "username": "x", "password": rand.Text(), "verify_connection": false})
+	bao.post(t, "rabbitmq/config/lease", map[string]any{"ttl": 600, "max_ttl": 3600})
+	bao.post(t, "rabbitmq/roles/nb", map[string]any{"vhosts": `{"/":{"configure":"","write":"","read":""}}`})
 
 	w := newWorld(t)
 	if _, err := w.session().Set(t.Context(), "ROOT", secret.New([]byte(bao.Token))); err != nil {

@@ -78,7 +78,20 @@ func TestNoTraceAfterLock(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	config := "[secrets]\nGRANTED = {}\nSTREAMED = {}\nFROM_FILE = \"dotenv://.env#A\"\n"
+	bao := startBao(t)
+	set("ROOT", bao.Token)
+	traced["a token of OpenBao"] = bao.Token
+	bao.post(t, "secret/data/team", map[string]any{"data": map[string]any{"v": value("from OpenBao")}})
+	config := fmt.Sprintf(`[secrets]
+GRANTED = {}
+STREAMED = {}
+FROM_FILE = "dotenv://.env#A"
+FROM_BAO = "openbao://secret/team#v"
+[providers.openbao]
+address = %q
+ca = %q
+token = "store://ROOT"
+`, bao.Address, bao.CA)
 	for name, text := range map[string]string{policy.FileName: config, ".env": "A=" + value("from a file")} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
 			t.Fatal(err)
@@ -88,6 +101,7 @@ func TestNoTraceAfterLock(t *testing.T) {
 		t.Fatal(err)
 	}
 	get("FROM_FILE", dir, traced["from a file"])
+	get("FROM_BAO", dir, traced["from OpenBao"])
 	s, err := c.Stream(t.Context())
 	if err != nil {
 		t.Fatal(err)

@@ -196,7 +196,9 @@ func (b *builder) isKnown(f *form) bool {
 // finish builds the indexes and returns the Set.
 func (b *builder) finish() *Set {
 	s := b.set
-	s.arena = appendWiping(make([]byte, 0, len(s.arena)), s.arena)
+	grown := s.arena
+	s.arena = append(make([]byte, 0, len(grown)), grown...)
+	clear(grown)
 	s.forms = slices.Clip(s.forms)
 	s.heft = make([]byte, (len(b.hefts)+3)/4)
 	for i, h := range b.hefts {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	"hash/maphash"
 	"io"
 	mathrand "math/rand/v2"
 	"strings"
@@ -239,5 +240,21 @@ func TestRedactorLong(t *testing.T) {
 		if !bytes.Equal(out.Bytes(), want) {
 			t.Errorf("writes of %d bytes: %d bytes came out, want %d", n, out.Len(), len(want))
 		}
+	}
+}
+
+// What a set was made in holds nothing when the set is there.
+func TestBuilderLeavesNoCopy(t *testing.T) {
+	b := builder{set: &Set{}, seen: map[uint64][]int{}, seed: maphash.MakeSeed()}
+	value := []byte(rand.Text() + rand.Text())
+	shared := b.countShared([][]byte{value})
+	b.set.names = []string{"NAME"}
+	b.addValue(0, value, shared)
+	grown := b.set.arena[:cap(b.set.arena)]
+	if !bytes.Contains(grown, value) {
+		t.Fatal("the value is not in what the set is made in")
+	}
+	if s := b.finish(); !bytes.Contains(s.arena, value) || bytes.Contains(grown, value[:12]) {
+		t.Error("the value is not in the set, or still in what it was made in")
 	}
 }
