@@ -57,6 +57,12 @@
 // was denied, revoked or removed is named as gone. Both are in the audit log. An
 // edit of nbhush.toml that is not approved yet takes nothing away.
 //
+// # Providers
+//
+// What a running kernel has of a provider is asked for again from time to time,
+// for fields of one document at once (follow.go), and a new value changes the
+// number. It is kept, encrypted, for the agent after this one (served.go).
+//
 // # Lock
 //
 // Lock wipes the values, the set and the key of the vault. It is a state of
@@ -66,7 +72,7 @@
 //
 // # Limits
 //
-// The memory of net/http and of a garbage collector holds copies for a while
-// that cannot be wiped, unless the program was built with
-// GOEXPERIMENT=runtimesecret. The process is not dumpable and leaves no core.
+// What the parsers of providers' answers and a garbage collector leave behind is
+// there for a while, unless the program was built with
+// GOEXPERIMENT=runtimesecret (package secret, Do). The process is not dumpable and leaves no core.
 package agent
