@@ -99,7 +99,7 @@ func TestShims(t *testing.T) {
 		},
 		"colab error shown":       {"", "", "SecretNotFoundError: Secret NOT_THERE does not exist.\nstore it with: nbhush set NOT_THERE"},
 		"colab in a function":     {"True\n", "", ""},
-		"colab drive":             {"", "", "ModuleNotFoundError: No module named 'google'"},
+		"colab drive":             {"True\n", "", ""},
 		"kaggle":                  {"True\n", "", ""},
 		"kaggle label":            {"[nbhush:MY_W_B_KEY]\n", "", ""},
 		"kaggle missing":          {"", "", `BackendError: UserSecretsClient().get_secret('nothing'): there is no secret called nothing` + "\nstore it with: nbhush set nothing"},

@@ -3,6 +3,7 @@ package main
 import (
 	"crypto/rand"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -162,14 +163,27 @@ token = "store://BAO_TOKEN"
 }
 
 // holds says whether files (or stdout, stderr) hold a secret that the script
-// knows, or twelve bytes of it, in any encoding: ! holds stdout leaky.ipynb.
+// knows, or twelve bytes of it, in any encoding: ! holds stdout leaky.ipynb. Of a
+// folder each file counts.
 func holds(ts *testscript.TestScript, neg bool, args []string) {
 	n := newNeedles(ts.Getenv("VALUE"), ts.Getenv("OTHER"))
-	for _, arg := range args {
-		found := n.find([]byte(ts.ReadFile(arg))) >= 0
+	look := func(name string) {
+		found := n.find([]byte(ts.ReadFile(name))) >= 0
 		if found == neg {
-			ts.Fatalf("%s: holds a value: %v", arg, found)
+			ts.Fatalf("%s: holds a value: %v", name, found)
 		}
+	}
+	for _, arg := range args {
+		if st, err := os.Stat(ts.MkAbs(arg)); err != nil || !st.IsDir() {
+			look(arg)
+			continue
+		}
+		ts.Check(filepath.WalkDir(ts.MkAbs(arg), func(path string, e fs.DirEntry, err error) error {
+			if err == nil && e.Type().IsRegular() {
+				look(path)
+			}
+			return err
+		}))
 	}
 }
 

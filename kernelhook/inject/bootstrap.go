@@ -11,11 +11,12 @@ var bootstraps embed.FS
 
 // pythonModules are the modules of the Python bootstrap and their files.
 var pythonModules = map[string]string{
-	"nbhush":          "python.py",
-	"nbhush._ipython": "python_ipython.py",
-	"nbhush._prompts": "python_prompts.py",
-	"nbhush._refresh": "python_refresh.py",
-	"nbhush._shims":   "python_shims.py",
+	"nbhush":           "python.py",
+	"nbhush._ipython":  "python_ipython.py",
+	"nbhush._prompts":  "python_prompts.py",
+	"nbhush._refresh":  "python_refresh.py",
+	"nbhush._shims":    "python_shims.py",
+	"nbhush._trackers": "python_trackers.py",
 }
 
 // Bootstrap returns the code that makes secrets available by name in a kernel

@@ -33,4 +33,5 @@
 //	python_prompts   which prompt names which secret; what was typed
 //	python_refresh   new values for what the kernel holds, between cells
 //	python_shims     Colab, Kaggle, Databricks, Fabric, Synapse, keyring
+//	python_trackers  what wandb and mlflow send has no known value
 package inject

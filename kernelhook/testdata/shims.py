@@ -20,7 +20,7 @@ show("not loaded", "import sys; print([m for m in sys.modules if m.startswith('n
 show("probe for colab", "try:\n    import google.colab\n    IN_COLAB = True\nexcept ImportError:\n    IN_COLAB = False\nprint(IN_COLAB)")
 show("colab", "from google.colab import userdata\nuserdata.get('TOKEN')")
 show("colab value", SAME % "userdata.get('TOKEN')")
-show("colab leaves no trace", "import sys\nprint('google.colab' in sys.modules, 'google' in sys.modules)")
+show("colab leaves no trace", "import sys\nprint('google.colab' in sys.modules, hasattr(sys.modules.get('google'), '_nbhush'))")
 show("probe for colab again", "try:\n    import google.colab\n    IN_COLAB = True\nexcept ImportError:\n    IN_COLAB = False\nprint(IN_COLAB)")
 show("colab in one cell", """from google.colab import userdata
 import os
@@ -42,7 +42,8 @@ show("colab in a function", """def key():
     return userdata.get("ASKED")
 print(len(key()) > 8)
 """)
-show("colab drive", "from google.colab import drive\ndrive.mount('/content/drive')")
+# The real google is there where a library of Google's is.
+show("colab drive", "try:\n    from google.colab import drive\nexcept ModuleNotFoundError as e:\n    print(e.name in ('google', 'google.colab'))")
 show("kaggle", "from kaggle_secrets import UserSecretsClient\nuser_secrets = UserSecretsClient()\nsecret_value_0 = user_secrets.get_secret(\"token\")", SAME % "secret_value_0")
 show("kaggle label", 'secret_value_1 = user_secrets.get_secret("My W&B key")', "print(secret_value_1)")
 show("kaggle missing", 'user_secrets.get_secret("nothing")')

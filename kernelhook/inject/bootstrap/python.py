@@ -25,6 +25,7 @@ _token = os.environ.get("NBHUSH_TOKEN", "").encode()
 _local = threading.local()  # connection and the process that opened it
 _environ = {}  # what stands in os.environ by nbhush's doing
 _variables = {}  # the same, of variables
+_served = {}  # the name of each value that this kernel has had; what _trackers looks for
 
 
 class Error(Exception):
@@ -94,7 +95,9 @@ def _get(names, timeout):
         if not isinstance(name, str):
             raise Error("the name of a secret is a str, not %s" % type(name).__name__, code="bad-input") from None
     values = _values(names, timeout)
-    return [Secret(v.decode("utf-8", "surrogateescape"), n) for n, v in zip(names, values)]
+    secrets = [Secret(v.decode("utf-8", "surrogateescape"), n) for n, v in zip(names, values)]
+    _served.update((s, s._name) for s in secrets)
+    return secrets
 
 
 def _values(names, timeout):

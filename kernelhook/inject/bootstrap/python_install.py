@@ -51,11 +51,38 @@ class NbhushFinder(importlib.abc.MetaPathFinder, importlib.abc.InspectLoader):
         return name in self.packages
 
 
+# What is done when a module was loaded: a function of a module of ours.
+watched = {
+    "keyring": ("_shims", "extend_keyring"),
+    "wandb": ("_trackers", "wandb"),
+    "wandb.sdk.lib.ipython": ("_trackers", "wandb_ipython"),
+    "wandb.sdk.lib.filesystem": ("_trackers", "wandb_output"),
+    "wandb.sdk.lib.service_connection": ("_trackers", "wandb_service"),
+    "wandb.sdk.lib.service.service_connection": ("_trackers", "wandb_service"),
+    "wandb.sdk.interface.interface_sock": ("_trackers", "wandb_interface"),
+    "wandb.sdk.data_types.table": ("_trackers", "wandb_table"),
+    "wandb.sdk.data_types.html": ("_trackers", "wandb_html"),
+    "wandb.sdk.artifacts.artifact": ("_trackers", "wandb_artifact"),
+    "wandb.jupyter": ("_trackers", "wandb_notebook"),
+    "mlflow": ("_trackers", "mlflow"),
+    "mlflow.tracking._tracking_service.client": ("_trackers", "mlflow_client"),
+}
+
+
+def loaded(module):
+    """Do to module what is to be done; a library must not fail because of us."""
+    ours, function = watched[module.__name__]
+    try:
+        getattr(importlib.import_module("nbhush." + ours), function)(module)
+    except Exception as why:
+        sys.stderr.write("nbhush: %s is as it would be without nbhush: %s\n" % (module.__name__, type(why).__name__))
+
+
 class NbhushWatch(importlib.abc.MetaPathFinder):
-    """Is asked first, and only looks: the real keyring is extended after it was loaded."""
+    """Is asked first, and only looks: a real library is extended after it was loaded."""
 
     def find_spec(self, name, path=None, target=None):
-        if name != "keyring":
+        if name not in watched:
             return None
         for finder in sys.meta_path:
             if finder is self:
@@ -68,9 +95,7 @@ class NbhushWatch(importlib.abc.MetaPathFinder):
 
                 def exec_module(module):
                     execute(module)
-                    from nbhush import _shims
-
-                    _shims.extend_keyring(module)
+                    loaded(module)
 
                 spec.loader.exec_module = exec_module
             return spec
@@ -174,6 +199,8 @@ def install_refresh(shell):
 def install():
     sys.meta_path.append(NbhushFinder())
     sys.meta_path.insert(0, NbhushWatch())
+    for name in watched.keys() & sys.modules.keys():  # where a kernel is attached to
+        loaded(sys.modules[name])
     from IPython import get_ipython
 
     shell = get_ipython()

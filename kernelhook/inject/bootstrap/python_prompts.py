@@ -46,7 +46,8 @@ def answer(prompt):
 
 
 def typed(value):
-    """Have value taken out of everything that this kernel shows."""
+    """Have value taken out of everything that this kernel shows, and that trackers send."""
+    nbhush._served.setdefault(str(value), "password-prompt")
     try:
         nbhush._ask([b"know", str(value)[:10000].encode("utf-8", "surrogateescape")], 5.0)
     except nbhush.Error:

@@ -33,6 +33,7 @@ def refresh(shell, given):
         changes[name] = None
         if answer[i + 1] == b"new":
             changes[name] = nbhush.Secret(answer[i + 2].decode("utf-8", "surrogateescape"), name)
+            nbhush._served[changes[name]] = name
     for name, value in held:
         if name in changes and changes[name] != value:
             former(name, value)
