@@ -80,6 +80,7 @@ func TestImports(t *testing.T) {
 		"kernelhook/attach":  {"agent/api", "agent/secret", "kernelhook", "kernelhook/inject", "kernelhook/proxy", "kernelhook/wire", "kernelhook/zsock"},
 		"nbstrip":            {"agent/match", "agent/savefile", "nbstrip/notebook", "nbstrip/detect"},
 		"nbstrip/detect":     {"agent/match"},
+		"nbstrip/wandb":      {},
 	}
 	seen := map[string]bool{}
 	for _, p := range goList(t, "./...") {

@@ -148,7 +148,7 @@ everything that is shown, saved or committed.`,
 		newImportCmd(a), newRunCmd(a), newExportCmd(a),
 		newMaskCmd(a), newAllowCmd(a), newDenyCmd(a), newGrantsCmd(a), newRevokeCmd(a), newAuditCmd(a))
 	add("jupyter", newJupyterCmd(a), newKernelsCmd(a), newInjectCmd(a), newIPythonCmd(a))
-	add("files", newGitCmd(a), newStripCmd(a), newWatchCmd(a))
+	add("files", newGitCmd(a), newStripCmd(a), newScanCmd(a), newWatchCmd(a))
 	add("care", newSetupCmd(a), newUninstallCmd(a), newDemoCmd(a), newDoctorCmd(a), newAgentCmd(a), newStoreCmd(a), newVaultCmd(a),
 		newBackupCmd(a), newRestoreBackupCmd(a), newSyncCmd(a), newVersionCmd(a))
 	root.AddCommand(newKernelCmd(a), newAttachCmd(a))
