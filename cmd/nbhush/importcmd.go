@@ -13,39 +13,88 @@ import (
 )
 
 type importOptions struct {
-	file   string
-	format string
-	dryRun bool
-	force  bool
+	file    string
+	format  string
+	keyring []string
+	user    string
+	as      string
+	dryRun  bool
+	force   bool
 }
 
 func newImportCmd(a *app) *cobra.Command {
 	var o importOptions
 	cmd := &cobra.Command{
 		Use:   "import FILE",
-		Short: "store every secret of a file",
+		Short: "store every secret of a file, or of another service in the keyring",
 		Long: `Stores each value of a .env, JSON, YAML, INI, netrc or fnox file. What lies deeper is called
 by its path: db.password becomes DB_PASSWORD. A name that is stored already keeps
 its value unless --force is given. The file stays as it is; nbhush says what to do
-with it. What a fnox.toml refers to is not fetched: lines for nbhush.toml are printed.`,
+with it. What a fnox.toml refers to is not fetched: lines for nbhush.toml are printed.
+
+With --keyring it stores what Python's keyring keeps under a service of the system's
+keyring, each as its user is called: my-bot becomes MY_BOT. Only Linux can list the
+users; on macOS name one with --user.`,
 		Example: `  nbhush import .env
   nbhush import --dry-run config.yaml     names only, nothing is stored
   nbhush import --format json credentials
-  nbhush import fnox.toml >> nbhush.toml`,
-		Args: argRange(1, 1, "one FILE"),
+  nbhush import fnox.toml >> nbhush.toml
+  nbhush import --keyring myservice
+  nbhush import --keyring myservice --user bot --as BOT_TOKEN`,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			o.file = args[0]
+			needs := argRange(1, 1, "one FILE")
+			if len(o.keyring) > 0 {
+				needs = argRange(0, 0, "no FILE with --keyring")
+			}
+			if err := needs(cmd, args); err != nil {
+				return err
+			}
+			switch {
+			case len(o.keyring) == 0 && (o.user != "" || o.as != ""):
+				return &usageError{cmd, "--user and --as go with --keyring"}
+			case len(o.keyring) > 0 && o.format != "":
+				return &usageError{cmd, "--format goes with a FILE"}
+			}
+			o.file = strings.Join(args, "")
 			return runImport(cmd.Context(), a, o)
 		},
 	}
 	cmd.Flags().StringVar(&o.format, "format", "", "what the file is: "+strings.Join(importFormats, ", ")+" (default: as its name says)")
+	cmd.Flags().StringArrayVar(&o.keyring, "keyring", nil, "a service of Python's keyring; may be given again")
+	cmd.Flags().StringVar(&o.user, "user", "", "only this user of the service")
+	cmd.Flags().StringVar(&o.as, "as", "", "the name for what is found, if that is one secret")
 	cmd.Flags().BoolVar(&o.dryRun, "dry-run", false, "say what would be stored")
 	cmd.Flags().BoolVar(&o.force, "force", false, "replace the values of names that are stored already")
 	return cmd
 }
 
+// read returns the values to be stored, and lines for an nbhush.toml.
+func (o importOptions) read() (map[secret.Name]secret.Value, []string, error) {
+	if len(o.keyring) == 0 {
+		return readImport(o.file, o.format)
+	}
+	values, err := readKeyring(o.keyring, o.user, o.as)
+	return values, nil, err
+}
+
+// source is what holds the values.
+func (o importOptions) source() string {
+	if len(o.keyring) == 0 {
+		return o.file
+	}
+	return "the keyring"
+}
+
+// rest is what to delete of the source.
+func (o importOptions) rest() string {
+	if len(o.keyring) == 0 {
+		return "it"
+	}
+	return "what was imported from there"
+}
+
 func runImport(ctx context.Context, a *app, o importOptions) error {
-	values, lines, err := readImport(o.file, o.format)
+	values, lines, err := o.read()
 	if err != nil {
 		return err
 	}
@@ -76,7 +125,7 @@ func runImport(ctx context.Context, a *app, o importOptions) error {
 	for _, name := range names {
 		switch {
 		case values[name].Len() == 0:
-			a.say("%s is empty in %s, left out", name, o.file)
+			a.say("%s is empty in %s, left out", name, o.source())
 		case !o.force && slices.ContainsFunc(stored, func(s api.Secret) bool { return s.Name == string(name) }):
 			a.say("%s is stored already, kept", name)
 			kept++
@@ -96,10 +145,14 @@ func runImport(ctx context.Context, a *app, o importOptions) error {
 		}
 	}
 	if kept > 0 {
-		a.hintf("to replace the values that were kept: nbhush import --force %s", o.file)
+		again := o.file
+		for _, service := range o.keyring {
+			again = strings.TrimSpace(fmt.Sprintf("%s --keyring %q", again, service))
+		}
+		a.hintf("to replace the values that were kept: nbhush import --force %s", again)
 	}
 	if done > 0 && !o.dryRun {
-		a.hintf("%s still holds the values; delete it when nothing else reads it", o.file)
+		a.hintf("%s still holds the values; delete %s when nothing else reads it", o.source(), o.rest())
 	}
 	return nil
 }

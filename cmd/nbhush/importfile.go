@@ -14,6 +14,7 @@ import (
 
 	"github.com/nbhush/nbhush/agent/provider"
 	"github.com/nbhush/nbhush/agent/secret"
+	"github.com/nbhush/nbhush/agent/store"
 )
 
 // maxImport is the largest file that is imported, in bytes.
@@ -88,6 +89,53 @@ func named(parsed map[string]secret.Value) (map[secret.Name]secret.Value, error)
 		values[name] = parsed[key]
 	}
 	return values, nil
+}
+
+// readKeyring returns what Python's keyring has of services, by the names of its
+// users, or as the one name given.
+func readKeyring(services []string, user, as string) (map[secret.Name]secret.Value, error) {
+	values, of := map[secret.Name]secret.Value{}, map[secret.Name]string{}
+	fail := func(err error) (map[secret.Name]secret.Value, error) {
+		for _, v := range values {
+			v.Wipe()
+		}
+		return nil, err
+	}
+	for _, service := range services {
+		items, err := store.Elsewhere(service, user)
+		if err != nil {
+			return fail(err)
+		}
+		for _, it := range items {
+			text := variable(strings.Trim(it.User, "_"))
+			if as != "" {
+				text = as
+			}
+			name, err := secret.ParseName(text)
+			if err != nil {
+				it.Value.Wipe()
+				return fail(&keyringNameError{service, it.User, fmt.Sprintf("has a user %q, which makes no name", it.User)})
+			}
+			if first, twice := of[name]; twice {
+				it.Value.Wipe()
+				return fail(&keyringNameError{service, it.User, fmt.Sprintf("has a user %q, which would be called %s, as %q is", it.User, name, first)})
+			}
+			values[name], of[name] = it.Value, it.User
+		}
+	}
+	return values, nil
+}
+
+// keyringNameError says that a secret of a service needs a name of its own.
+type keyringNameError struct{ service, user, message string }
+
+func (e *keyringNameError) Error() string {
+	return fmt.Sprintf("the service %q %s", e.service, e.message)
+}
+
+// Hint imports that one alone.
+func (e *keyringNameError) Hint() string {
+	return fmt.Sprintf("import it alone: nbhush import --keyring %q --user %q --as NAME", e.service, e.user)
 }
 
 // variable turns a path in a file, such as db.pass-word, into DB_PASS_WORD.

@@ -124,6 +124,11 @@ func condition(cond string) (bool, error) {
 		_, err := exec.LookPath(os.Getenv("NBHUSH_TEST_PYTHON"))
 		return os.Getenv("CI") == "true" || err == nil && os.Getenv("NBHUSH_TEST_PYTHON") != "", nil
 	}
+	if cond == "keyring" {
+		_, err := exec.LookPath("dbus-run-session")
+		_, err2 := exec.LookPath("gnome-keyring-daemon")
+		return os.Getenv("CI") == "true" || err == nil && err2 == nil, nil
+	}
 	if cond == "peers" {
 		_, err := peers.Program("bao")
 		return os.Getenv("CI") == "true" || err == nil, nil

@@ -1,0 +1,23 @@
+package store
+
+import (
+	"errors"
+
+	"github.com/zalando/go-keyring"
+
+	"github.com/nbhush/nbhush/agent/secret"
+)
+
+func elsewhere(of, user string) ([]Item, error) {
+	if user == "" {
+		return nil, errCannotList(of)
+	}
+	v, err := keyring.Get(of, user)
+	if errors.Is(err, keyring.ErrNotFound) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, wrap("read from", err)
+	}
+	return []Item{{Service: of, User: user, Value: secret.New([]byte(v))}}, nil
+}
