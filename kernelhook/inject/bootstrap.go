@@ -1,7 +1,10 @@
 package inject
 
 import (
+	"bytes"
+	"compress/zlib"
 	"embed"
+	"encoding/base64"
 	"encoding/json"
 	"strings"
 )
@@ -29,10 +32,23 @@ func Bootstrap(language string) string {
 	}
 	sources := map[string]string{}
 	for module, file := range pythonModules {
-		sources[module] = text(file)
+		sources[module] = packed(file)
 	}
 	return "exec(compile(" + literal(text("python_install.py")) + `, "<nbhush>", "exec"), {"__name__": "nbhush_install", "sources": ` +
 		literal(sources) + "})"
+}
+
+// packed returns a module as python_install takes it: most kernels use one or two of
+// them, and IPython looks at a cell character by character before it runs it.
+func packed(name string) string {
+	var b bytes.Buffer
+	w, err := zlib.NewWriterLevel(&b, zlib.BestSpeed)
+	if err != nil {
+		panic(err) // the level is one: cannot be
+	}
+	_, _ = w.Write([]byte(text(name))) // a Buffer takes everything
+	_ = w.Close()
+	return base64.StdEncoding.EncodeToString(b.Bytes())
 }
 
 func text(name string) string {

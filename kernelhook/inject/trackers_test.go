@@ -25,7 +25,7 @@ func python(t *testing.T, script string, input any) []byte {
 	}
 	sources := map[string]string{}
 	for module, file := range pythonModules {
-		sources[module] = text(file)
+		sources[module] = packed(file)
 	}
 	stdin, err := json.Marshal(map[string]any{"install": text("python_install.py"), "sources": sources, "input": input})
 	if err != nil {

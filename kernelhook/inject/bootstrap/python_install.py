@@ -1,7 +1,7 @@
 """Makes `import nbhush`, its magics, its shims and its answers to prompts work.
 
-sources has the texts of the modules by name. This file runs in every kernel
-before its first cell: it loads nothing that a cell may never need.
+sources has the texts of the modules by name, in base64 of zlib. This file runs in
+every kernel before its first cell: it loads nothing that a cell may never need.
 """
 
 import importlib.abc
@@ -45,7 +45,10 @@ class NbhushFinder(importlib.abc.MetaPathFinder, importlib.abc.InspectLoader):
             _shims.fill(module)
 
     def get_source(self, name):
-        return sources.get(name)
+        import binascii
+        import zlib
+
+        return zlib.decompress(binascii.a2b_base64(sources[name])).decode() if name in sources else None
 
     def is_package(self, name):
         return name in self.packages
