@@ -20,6 +20,8 @@ var pythonModules = map[string]string{
 	"nbhush._refresh":  "python_refresh.py",
 	"nbhush._shims":    "python_shims.py",
 	"nbhush._trackers": "python_trackers.py",
+	"nbhush._wandb":    "python_wandb.py",
+	"nbhush._mlflow":   "python_mlflow.py",
 }
 
 // Bootstrap returns the code that makes secrets available by name in a kernel

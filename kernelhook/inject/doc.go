@@ -22,8 +22,8 @@
 // nbhush get, when they cannot have it in their environment from the start.
 //
 // All names of one request are served or none. The kernel learns endpoint and
-// token from NBHUSH_ENDPOINT and NBHUSH_TOKEN. Neither this package nor the
-// Python modules in bootstrap keep a value.
+// token from NBHUSH_ENDPOINT and NBHUSH_TOKEN. This package keeps no value; the
+// Python modules in bootstrap keep what they served, to know it in what trackers send.
 //
 // The Python modules, of which all but install are loaded when they are used:
 //
@@ -33,5 +33,7 @@
 //	python_prompts   which prompt names which secret; what was typed
 //	python_refresh   new values for what the kernel holds, between cells
 //	python_shims     Colab, Kaggle, Databricks, Fabric, Synapse, keyring
-//	python_trackers  what wandb and mlflow send has no known value
+//	python_trackers  known values, taken out of what trackers send
+//	python_wandb     where wandb sends and stores
+//	python_mlflow    where mlflow does
 package inject

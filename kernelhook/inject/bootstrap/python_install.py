@@ -57,18 +57,18 @@ class NbhushFinder(importlib.abc.MetaPathFinder, importlib.abc.InspectLoader):
 # What is done when a module was loaded: a function of a module of ours.
 watched = {
     "keyring": ("_shims", "extend_keyring"),
-    "wandb": ("_trackers", "wandb"),
-    "wandb.sdk.lib.ipython": ("_trackers", "wandb_ipython"),
-    "wandb.sdk.lib.filesystem": ("_trackers", "wandb_output"),
-    "wandb.sdk.lib.service_connection": ("_trackers", "wandb_service"),
-    "wandb.sdk.lib.service.service_connection": ("_trackers", "wandb_service"),
-    "wandb.sdk.interface.interface_sock": ("_trackers", "wandb_interface"),
-    "wandb.sdk.data_types.table": ("_trackers", "wandb_table"),
-    "wandb.sdk.data_types.html": ("_trackers", "wandb_html"),
-    "wandb.sdk.artifacts.artifact": ("_trackers", "wandb_artifact"),
-    "wandb.jupyter": ("_trackers", "wandb_notebook"),
-    "mlflow": ("_trackers", "mlflow"),
-    "mlflow.tracking._tracking_service.client": ("_trackers", "mlflow_client"),
+    "wandb": ("_wandb", "library"),
+    "wandb.sdk.lib.ipython": ("_wandb", "ipython"),
+    "wandb.sdk.lib.filesystem": ("_wandb", "output"),
+    "wandb.sdk.lib.service_connection": ("_wandb", "service"),
+    "wandb.sdk.lib.service.service_connection": ("_wandb", "service"),
+    "wandb.sdk.interface.interface_sock": ("_wandb", "interface"),
+    "wandb.sdk.data_types.table": ("_wandb", "table"),
+    "wandb.sdk.data_types.html": ("_wandb", "html"),
+    "wandb.sdk.artifacts.artifact": ("_wandb", "artifact"),
+    "wandb.jupyter": ("_wandb", "notebook"),
+    "mlflow": ("_mlflow", "library"),
+    "mlflow.tracking._tracking_service.client": ("_mlflow", "client"),
 }
 
 
