@@ -2,7 +2,6 @@ package store
 
 import (
 	"cmp"
-	"errors"
 	"fmt"
 	"slices"
 
@@ -33,12 +32,4 @@ func Elsewhere(of, user string) ([]Item, error) {
 	}
 	slices.SortFunc(items, func(a, b Item) int { return cmp.Compare(a.User, b.User) })
 	return items, nil
-}
-
-// errCannotList is what systems say that file by service and user and cannot list.
-func errCannotList(of string) error {
-	return &Error{
-		Err:  fmt.Errorf("list the keyring: %w on this system", errors.ErrUnsupported),
-		Mend: fmt.Sprintf("name the user, too: nbhush import --keyring %q --user USER", of),
-	}
 }

@@ -2,6 +2,7 @@ package store
 
 import (
 	"errors"
+	"fmt"
 
 	"github.com/zalando/go-keyring"
 
@@ -10,7 +11,10 @@ import (
 
 func elsewhere(of, user string) ([]Item, error) {
 	if user == "" {
-		return nil, errCannotList(of)
+		return nil, &Error{
+			Err:  fmt.Errorf("list the keyring: %w on this system", errors.ErrUnsupported),
+			Mend: fmt.Sprintf("name the user, too: nbhush import --keyring %q --user USER", of),
+		}
 	}
 	v, err := keyring.Get(of, user)
 	if errors.Is(err, keyring.ErrNotFound) {

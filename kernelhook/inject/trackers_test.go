@@ -31,7 +31,7 @@ func python(t *testing.T, script string, input any) []byte {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.CommandContext(t.Context(), program, "testdata/"+script) //nolint:gosec // the Python of the tests
+	cmd := exec.CommandContext(t.Context(), program, "testdata/"+script)
 	cmd.Stdin = bytes.NewReader(stdin)
 	out, err := cmd.Output()
 	if err != nil {
