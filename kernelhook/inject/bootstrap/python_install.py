@@ -74,11 +74,12 @@ watched = {
 
 def loaded(module):
     """Do to module what is to be done; a library must not fail because of us."""
-    ours, function = watched[module.__name__]
+    name = getattr(module, "__name__", "")
     try:
+        ours, function = watched[name]
         getattr(importlib.import_module("nbhush." + ours), function)(module)
     except Exception as why:
-        sys.stderr.write("nbhush: %s is as it would be without nbhush: %s\n" % (module.__name__, type(why).__name__))
+        sys.stderr.write("nbhush: %s is as it would be without nbhush: %s\n" % (name, type(why).__name__))
 
 
 class NbhushWatch(importlib.abc.MetaPathFinder):
@@ -202,8 +203,9 @@ def install_refresh(shell):
 def install():
     sys.meta_path.append(NbhushFinder())
     sys.meta_path.insert(0, NbhushWatch())
-    for name in watched.keys() & sys.modules.keys():  # where a kernel is attached to
-        loaded(sys.modules[name])
+    for name in watched:  # where a kernel is attached to
+        if sys.modules.get(name):
+            loaded(sys.modules[name])
     from IPython import get_ipython
 
     shell = get_ipython()
