@@ -188,7 +188,6 @@ func TestPollFails(t *testing.T) {
 	if src.Poll != time.Second {
 		t.Errorf("poll is %v", src.Poll)
 	}
-
 }
 
 func sum(value string) []byte {
