@@ -38,6 +38,7 @@ type consent struct {
 
 	mu      sync.Mutex
 	proxy   *proxy.Proxy             // through which clients are reached, nil while there is none
+	kernel  int                      // process that the hook started
 	asked   map[string]chan struct{} // names that are asked for now; closed when that is over
 	refused map[refusal]struct{}
 }
@@ -49,11 +50,11 @@ func newConsent(l *link, k api.Kernel, patience time.Duration) *consent {
 	return &consent{link: l, notebook: k.Notebook, program: k.Argv0, patience: patience, asked: map[string]chan struct{}{}}
 }
 
-// through makes p the proxy whose clients are asked.
-func (c *consent) through(p *proxy.Proxy) {
+// through makes p the proxy whose clients are asked; kernel is the process behind it.
+func (c *consent) through(p *proxy.Proxy, kernel int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.proxy = p
+	c.proxy, c.kernel = p, kernel
 }
 
 // Consent returns the value of a name that the agent gives only after the user
@@ -165,22 +166,25 @@ func (c *consent) refuse(r refusal) {
 	c.refused[r] = struct{}{}
 }
 
-// question is what the user reads. It names the secret, the notebook and the
-// process that asks; a value is in none of them.
+// question is what the user reads. It names the secret and the notebook, and the
+// process that asks where that is not the kernel's own; a value is in none of them.
+// It has two lines, since a page breaks a long one in the middle of a word.
 func (c *consent) question(q inject.Question) string {
-	who, process := "this kernel", filepath.Base(c.program)
+	who := "this kernel (" + oneLine(filepath.Base(c.program)) + ")"
 	if c.notebook != "" {
-		who = filepath.Base(c.notebook)
+		who = oneLine(filepath.Base(c.notebook))
 	}
-	if pid := processOf(q.From); pid != 0 {
-		process += fmt.Sprintf(", process %d", pid)
+	c.mu.Lock()
+	kernel := c.kernel
+	c.mu.Unlock()
+	if pid := processOf(q.From); pid != 0 && pid != kernel {
+		who = fmt.Sprintf("process %d of %s", pid, who)
 	}
 	always := ""
 	if c.grantsNotebook() {
-		always = "a = always for this notebook, "
+		always = "a = always this notebook, "
 	}
-	return fmt.Sprintf("nbhush: %s (%s) asks for %s. Allow it? o = once, k = for this kernel, %sEnter = no: ",
-		oneLine(who), oneLine(process), q.Name, always)
+	return fmt.Sprintf("nbhush: %s asks for %s. Allow it?\no = once, k = this kernel, %sEnter = no: ", who, q.Name, always)
 }
 
 // oneLine cuts text and takes out what could paint over the rest of the question.

@@ -67,9 +67,12 @@ func TestConsent(t *testing.T) {
 			t.Errorf("%s: %v", what, o)
 		}
 	}
-	const form = "nbhush: analysis.ipynb (python, process PID) asks for A_NAME. Allow it? o = once, k = for this kernel, a = always for this notebook, Enter = no: "
-	if got := by["default"]["prompts"].([]any)[0].(string); noDigits(got) != strings.Replace(form, "PID", "", 1) {
+	const form = "nbhush: analysis.ipynb asks for A_NAME. Allow it?\no = once, k = this kernel, a = always this notebook, Enter = no: "
+	if got := by["default"]["prompts"].([]any)[0].(string); got != form {
 		t.Errorf("the question is %q", got)
+	}
+	if got := by["program"]["prompts"].([]any)[0].(string); !strings.HasPrefix(noDigits(got), "nbhush: process  of analysis.ipynb asks for C_NAME.") {
+		t.Errorf("the question of a program is %q", got)
 	}
 	// What the agent heard of the client that the kernel's own code had made.
 	src, err := os.ReadFile(filepath.Join(r.agent, "answers"))

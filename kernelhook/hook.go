@@ -231,7 +231,7 @@ func (b *behind) run(ctx context.Context, transport string, last bool, signals c
 			}
 		},
 	}
-	b.consent.through(p)
+	b.consent.through(p, k.cmd.Process.Pid)
 	carried := make(chan error, 1)
 	go func() { carried <- p.Run(ctx, b.clients.endpoints(), kernel.endpoints()) }()
 	exit, err := k.finish(carried, cancel)

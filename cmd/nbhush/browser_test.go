@@ -20,23 +20,12 @@ import (
 // next save. With -update it makes the README's picture; NBHUSH_TEST_SCREENSHOTS
 // names a folder for pictures of the saves.
 func TestBrowser(t *testing.T) {
-	if testing.Short() {
-		t.Skip("starts a browser")
-	}
-	chromium, err := exec.LookPath("chromium")
-	if err != nil {
-		if os.Getenv("CI") == "true" {
-			t.Fatal(err)
-		}
-		t.Skip("there is no Chromium; run: make test")
-	}
+	chromium := findChromium(t)
 	t.Parallel()
 	for name, collaboration := range map[string]bool{"alone": false, "collaboration": true} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			b := &browsed{world: newWorld(t), key: "sk-" + rand.Text() + rand.Text()}
-			b.env = append(b.env, "NBHUSH_TEST_CHROMIUM="+chromium)
-			b.needles = newNeedles(b.key)
+			b := newBrowsed(t, chromium)
 			b.start(collaboration)
 			if !collaboration {
 				b.firstMinute()
@@ -48,12 +37,34 @@ func TestBrowser(t *testing.T) {
 	}
 }
 
+func findChromium(t *testing.T) string {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("starts a browser")
+	}
+	chromium, err := exec.LookPath("chromium")
+	if err != nil {
+		if os.Getenv("CI") == "true" {
+			t.Fatal(err)
+		}
+		t.Skip("there is no Chromium; run: make test")
+	}
+	return chromium
+}
+
 // browsed is a user with a browser, whose one secret is a key of OpenAI's.
 type browsed struct {
 	*world
 	lab     *lab
 	key     string
 	needles needles
+}
+
+func newBrowsed(t *testing.T, chromium string) *browsed {
+	b := &browsed{world: newWorld(t), key: "sk-" + rand.Text() + rand.Text()}
+	b.env = append(b.env, "NBHUSH_TEST_CHROMIUM="+chromium)
+	b.needles = newNeedles(b.key)
+	return b
 }
 
 // start starts a server, with jupyter-collaboration or without.
@@ -78,14 +89,19 @@ func (b *browsed) start(collaboration bool) {
 // run runs a script of testdata/python, which prints JSON, on an empty notebook.
 func (b *browsed) run(got any, stdin, script, notebook, picture string, options ...string) {
 	b.Helper()
-	b.write("project/"+notebook, `{"cells":[{"cell_type":"code","execution_count":null,"id":"a","metadata":{},"outputs":[],"source":[]}],`+
-		`"metadata":{"kernelspec":{"display_name":"Python 3","language":"python","name":"python3"}},"nbformat":4,"nbformat_minor":5}`)
+	b.writeEmpty(notebook)
 	cmd := b.command("project", b.python, append([]string{b.script(script), b.lab.url, notebook, picture}, options...)...)
 	cmd.Env = append(cmd.Env, "JUPYTER_TOKEN="+b.lab.token, "PYTHONDONTWRITEBYTECODE=1")
 	cmd.Stdin = strings.NewReader(stdin)
 	if err := json.Unmarshal(b.world.run(cmd), got); err != nil {
 		b.Fatal(err)
 	}
+}
+
+func (b *browsed) writeEmpty(notebook string) {
+	b.Helper()
+	b.write("project/"+notebook, `{"cells":[{"cell_type":"code","execution_count":null,"id":"a","metadata":{},"outputs":[],"source":[]}],`+
+		`"metadata":{"kernelspec":{"display_name":"Python 3","language":"python","name":"python3"}},"nbformat":4,"nbformat_minor":5}`)
 }
 
 func (b *browsed) firstMinute() {

@@ -56,12 +56,24 @@ class Notebook:
 
 
 @contextlib.contextmanager
-def notebook(base, path, width=1200, height=700, scale=1, place="lab"):
-    """Open the file at path of the server at base."""
+def pages(base, width=1200, height=700, scale=1, place="lab"):
+    """Start a browser; what is yielded opens the file at a path of the server at base, in a page of its own."""
     with sync_playwright() as p:
         browser = p.chromium.launch(executable_path=os.environ["NBHUSH_TEST_CHROMIUM"], args=FLAGS)
-        page = browser.new_page(viewport={"width": width, "height": height}, device_scale_factor=scale)
-        page.goto("%s/%s/tree/%s?token=%s" % (base, place, path, os.environ["JUPYTER_TOKEN"]))
-        page.locator(".jp-Notebook .jp-Cell .cm-content").first.wait_for(timeout=90_000)
-        yield Notebook(page, path)
+        context = browser.new_context(viewport={"width": width, "height": height}, device_scale_factor=scale)
+
+        def notebook(path):
+            page = context.new_page()
+            page.goto("%s/%s/tree/%s?token=%s" % (base, place, path, os.environ["JUPYTER_TOKEN"]))
+            page.locator(".jp-Notebook .jp-Cell .cm-content").first.wait_for(timeout=90_000)
+            return Notebook(page, path)
+
+        yield notebook
         browser.close()
+
+
+@contextlib.contextmanager
+def notebook(base, path, **kw):
+    """Open the file at path of the server at base."""
+    with pages(base, **kw) as open_page:
+        yield open_page(path)
