@@ -140,6 +140,7 @@ func TestShims(t *testing.T) {
 func TestPrompts(t *testing.T) {
 	r := newRig(t)
 	r.add("MY_API_KEY", testValue{Value: "m0-" + rand.Text(), Allowed: true})
+	r.add("WISHED_TOKEN", testValue{Value: "w0-" + rand.Text(), Ask: true})
 	const help = "\nnbhush answers a prompt that names a secret which this kernel may have: run nbhush set %s, list it in nbhush.toml, then run nbhush allow"
 	by := byWhat(t, r.script("prompts.py"))
 	for what, want := range map[string][3]string{ // stream, error, prompts
@@ -157,6 +158,24 @@ func TestPrompts(t *testing.T) {
 		"no stdin, not named": {
 			"", "StdinNotImplementedError: getpass was called, but this frontend does not support input requests." + strings.Replace(help, "%s", "OTHER_KEY", 1), "[]",
 		},
+		"consent": {
+			"[nbhush:WISHED_TOKEN]\n", "",
+			`[["nbhush: this kernel (python) asks for WISHED_TOKEN. Allow it?\no = once, k = this kernel, Enter = no: ",false]]`,
+		},
+		"consent, in words": {
+			"[nbhush:WISHED_TOKEN]\n", "",
+			`[["nbhush: this kernel (python) asks for WISHED_TOKEN. Allow it?\no = once, k = this kernel, Enter = no: ",false]]`,
+		},
+		"consent, no": {
+			"[nbhush:password-prompt]\n", "",
+			`[["nbhush: this kernel (python) asks for WISHED_TOKEN. Allow it?\no = once, k = this kernel, Enter = no: ",false],["WISHED_TOKEN: ",true]]`,
+		},
+		"consent, no stdin": {
+			"", "StdinNotImplementedError: getpass was called, but this frontend does not support input requests.\n" +
+				"nbhush answers a prompt that names a secret which this kernel may have.\nWISHED_TOKEN: the answer for WISHED_TOKEN was nobody\n" +
+				"allow it with: nbhush allow\nif it is not stored yet, run: nbhush set WISHED_TOKEN", "[]",
+		},
+		"which wishes": {"all\n", "", "[]"},
 		"no stdin, input": {
 			"", "StdinNotImplementedError: raw_input was called, but this frontend does not support input requests.", "[]",
 		},

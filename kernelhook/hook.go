@@ -241,8 +241,11 @@ func (b *behind) run(ctx context.Context, transport string, last bool, signals c
 // kernel says to the agent what is about to run.
 func (h *hook) kernel() api.Kernel {
 	k := api.Kernel{API: api.Version, Dir: h.Dir, Argv0: h.Argv[0]}
-	if name := lookup(h.Env, "JPY_SESSION_NAME"); filepath.Ext(name) == ".ipynb" {
+	switch name := lookup(h.Env, "JPY_SESSION_NAME"); {
+	case filepath.Ext(name) == ".ipynb":
 		k.Notebook = name
+	case name == "":
+		k.Notebook = startedFor(os.Getppid())
 	}
 	return k
 }

@@ -38,6 +38,20 @@ show("denied", "print(len(ask('OTHER: ')))", stdin="xx")
 show("input is not known", "print(input('your street: '))", stdin="17 Long Street, Springfield")
 show("no stdin, not named", "ask('OTHER_KEY: ')")
 show("no stdin, input", "input('your street: ')")
+show("consent", "print(ask('WISHED_TOKEN: '))", stdin="o")
+show("consent, in words", "print(ask('Enter your Wished token: '))", stdin="o")
+show("consent, no", "print(ask('WISHED_TOKEN: '))", stdin=typed[::-1])
+show("consent, no stdin", "ask('WISHED_TOKEN: ')")
+show("which wishes", """
+from nbhush._prompts import wished
+for prompt, password, want in [
+    ("API_TOKEN:", True, "API_TOKEN"), ("API_TOKEN:", False, "API_TOKEN"), ("Enter your GitHub token: ", True, "GITHUB_TOKEN"),
+    ("Enter your GitHub token: ", False, None), ("Password: ", True, None), ("password for me@example.org:", True, None),
+    ("A_KEY or B_KEY?", True, None), ("a token", True, None), ("passphrase for key file:", True, None), ("_", True, None), ("", True, None),
+    ("0 token", True, None),
+]:
+    if wished(prompt, password) != want: print(repr(prompt), wished(prompt, password))
+print("all")""")
 show("which prompts", """
 from nbhush._prompts import named
 names = ["OPENAI_API_KEY", "AZURE_OPENAI_API_KEY", "TOKEN", "PASSWORD", "MY_API_KEY"]

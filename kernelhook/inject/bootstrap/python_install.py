@@ -154,7 +154,7 @@ def install_prompts(kernel):
         def prompt(prompt="", *args, **kw):
             from nbhush import _prompts
 
-            value = _prompts.answer(prompt)
+            value, no = _prompts.answer(prompt, password)
             if value is not None:
                 return value
             try:
@@ -162,7 +162,7 @@ def install_prompts(kernel):
             except Exception as why:
                 if type(why).__name__ != "StdinNotImplementedError" or not _prompts.wants(prompt, password):
                     raise
-                raise _prompts.unanswered(why, prompt) from None
+                raise _prompts.unanswered(why, no) from None
             if password:
                 _prompts.typed(value)
             return value

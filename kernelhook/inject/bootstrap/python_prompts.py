@@ -5,13 +5,17 @@ it says the words of it and nothing else but what asks for them ("Enter your Ope
 API key: "). A name of one word, such as TOKEN, must stand there as it is: the
 token of which service would it be? A prompt that holds another name, or several
 secrets, or one for anything else, is the user's to answer.
+
+A name that this kernel may not have yet, but may ask for, is asked for: the user
+is asked whether it may have that, in place of being asked for the value.
 """
 
 import re
 
 import nbhush
 
-# What a prompt says to ask, besides the name.
+# What names of secrets end with, and what a prompt says to ask, besides the name.
+_KINDS = set("KEY PASSWORD SECRET TOKEN".split())
 _ASKS = set("A AN ENTER GIVE HERE INPUT INSERT IS MY PASTE PLEASE PROVIDE SET THE TYPE WHAT YOUR".split())
 
 
@@ -33,16 +37,36 @@ def named(prompt, names):
     return found[0] if len(found) == 1 else None
 
 
-def answer(prompt):
-    """Return the value of the secret that prompt names, or None if a user has to answer."""
+def wished(prompt, password):
+    """Return the name that prompt says, of whatever secret, or None.
+
+    That is the one that is written there, such as API_TOKEN, or, in a prompt for a
+    password, the one that its words make and that is called as secrets are.
+    """
+    written = set(re.findall(r"\b[A-Z][A-Z0-9]*_[A-Z0-9_]*[A-Z0-9]\b", prompt))
+    if written or not password:
+        return written.pop() if len(written) == 1 else None
+    words = [w.upper() for w in re.findall(r"\w+", prompt)]
+    while words and words[0] in _ASKS:
+        del words[0]
+    while words and words[-1] in _ASKS:
+        del words[-1]
+    name = "_".join(words)
+    return name if len(words) > 1 and words[-1] in _KINDS and re.fullmatch(r"[A-Z][A-Z0-9_]{,63}", name) else None
+
+
+def answer(prompt, password):
+    """Return the value of the secret that prompt names, or None if a user has to answer, and why nbhush did not."""
     prompt = str(prompt)
     if not re.search(r"_|[A-Z]{2}|\w\W+\w", prompt):
-        return None  # such as the debugger's, which comes often
+        return None, None  # such as the debugger's, which comes often
+    name = None
     try:
-        name = named(prompt, nbhush.names(timeout=2.5))
-        return None if name is None else nbhush.get(name)
-    except nbhush.Error:
-        return None
+        name = named(prompt, nbhush.names(timeout=2.5)) or wished(prompt, password)
+        return None if name is None else nbhush.get(name), None
+    except nbhush.Error as no:
+        no.name = name
+        return None, no
 
 
 def typed(value):
@@ -59,11 +83,9 @@ def wants(prompt, password):
     return password or re.search(r"\b[A-Z][A-Z0-9]*_[A-Z0-9_]+\b", str(prompt)) is not None
 
 
-def unanswered(why, prompt):
+def unanswered(why, no):
     """Return an error of the kind of why that says what would have answered the prompt."""
-    word = re.search(r"\b[A-Z][A-Z0-9]*_[A-Z0-9_]+\b", str(prompt))
-    name = word.group() if word else "NAME"
-    return type(why)(
-        "%s\nnbhush answers a prompt that names a secret which this kernel may have: run nbhush set %s, "
-        "list it in nbhush.toml, then run nbhush allow" % (why, name)
-    )
+    mend = ": run nbhush set %s, list it in nbhush.toml, then run nbhush allow" % (no and no.name or "NAME")
+    if isinstance(no, nbhush.Denied):
+        mend = ".\n%s: %s\n%s\nif it is not stored yet, run: nbhush set %s" % (no.name, no.message, no.hint, no.name)
+    return type(why)("%s\nnbhush answers a prompt that names a secret which this kernel may have%s" % (why, mend))
