@@ -4,8 +4,6 @@ import (
 	"cmp"
 	"context"
 	"crypto/rand"
-	"encoding/binary"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -157,7 +155,7 @@ func (h *hook) run(ctx context.Context, c *connection, signals chan os.Signal) (
 	set := map[string]string{"NBHUSH_ENDPOINT": endpoint, "NBHUSH_TOKEN": token, "NBHUSH_EPOCH": ""}
 	if epoch, ok := h.link.startEpoch(); ok && h.Epoch != "" {
 		// What has changed since the grant is what the kernel asks for before its first cell.
-		set["NBHUSH_EPOCH"] = hex.EncodeToString(binary.LittleEndian.AppendUint64(nil, epoch)) + ":" + h.Epoch
+		set["NBHUSH_EPOCH"] = inject.Since(epoch, h.Epoch)
 	}
 	defer wipe(grant)
 	b := behind{

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"path/filepath"
 
 	"github.com/spf13/cobra"
 
@@ -25,7 +26,8 @@ type attachOptions struct {
 type attachReply struct {
 	Endpoint string     `json:"endpoint,omitempty"`
 	Token    string     `json:"token,omitempty"`
-	Code     string     `json:"code,omitempty"` // of the Python modules, for who asks from Python
+	Epoch    string     `json:"epoch,omitempty"` // see inject.Since
+	Code     string     `json:"code,omitempty"`  // of the Python modules, for who asks from Python
 	Error    *api.Error `json:"error,omitempty"`
 }
 
@@ -93,8 +95,9 @@ func serveAttached(ctx context.Context, a *app, o attachOptions) error {
 	defer func() { _ = stream.Close() }()
 	return attach.Serve(ctx, attach.Serving{
 		Agent: hookAgent{stream}, RunDir: a.home.Run, File: o.file, Ended: ended, Kernel: o.kernel, Names: o.names,
-		Ready: func(endpoint, token string) error {
-			r := attachReply{Endpoint: endpoint, Token: token}
+		Epoch: filepath.Join(a.home.Run, api.EpochFile),
+		Ready: func(endpoint, token, since string) error {
+			r := attachReply{Endpoint: endpoint, Token: token, Epoch: since}
 			if o.untilEOF {
 				r.Code = inject.Bootstrap("python")
 			}

@@ -206,9 +206,11 @@ func (in *injector) inject(ctx context.Context, k attach.Kernel) (ended <-chan s
 	names := attach.Names{Program: in.program, Names: in.names}
 	if k.State == kernelhook.Bare {
 		var stop func()
-		if names.Endpoint, names.Token, ended, stop, err = in.serve(ctx, k, language); err != nil {
+		var r attachReply
+		if r, ended, stop, err = in.serve(ctx, k, language); err != nil {
 			return nil, err
 		}
+		names.Endpoint, names.Token, names.Since = r.Endpoint, r.Token, r.Epoch
 		defer func() {
 			var busy *attach.BusyError
 			if err != nil && !errors.As(err, &busy) {
@@ -233,8 +235,8 @@ func (in *injector) words() string {
 
 // serve starts nbhush attach for k, in a session of its own, and waits until it
 // serves. stop ends it.
-func (in *injector) serve(ctx context.Context, k attach.Kernel, language string) (endpoint, token string, ended <-chan struct{}, stop func(), err error) {
-	fail := func(err error) (string, string, <-chan struct{}, func(), error) { return "", "", nil, nil, err }
+func (in *injector) serve(ctx context.Context, k attach.Kernel, language string) (r attachReply, ended <-chan struct{}, stop func(), err error) {
+	fail := func(err error) (attachReply, <-chan struct{}, func(), error) { return attachReply{}, nil, nil, err }
 	if k.Dir == "" {
 		if k.Dir, err = os.Getwd(); err != nil {
 			return fail(err)
@@ -287,7 +289,7 @@ func (in *injector) serve(ctx context.Context, k attach.Kernel, language string)
 		case r.Endpoint == "":
 			return fail(errors.New("nbhush attach ended without a word"))
 		}
-		return r.Endpoint, r.Token, end, stop, nil
+		return r, end, stop, nil
 	case <-ctx.Done():
 		stop()
 		return fail(fmt.Errorf("wait for the endpoint: %w", ctx.Err()))

@@ -174,6 +174,7 @@ func encode(v any) []byte {
 type Names struct {
 	Program         string // path of nbhush, for languages that start it
 	Endpoint, Token string // of the Offer; "" where the kernel has been told before
+	Since           string // of the Offer, see inject.Since
 	Names           []secret.Name
 }
 
@@ -184,7 +185,7 @@ func (c *Client) Inject(ctx context.Context, language string, n Names) error {
 	if err := c.connect(ctx); err != nil {
 		return err
 	}
-	if code := inject.Attach(language, n.Endpoint, n.Token, n.Names); code != "" {
+	if code := inject.Attach(language, n.Endpoint, n.Token, n.Since, n.Names); code != "" {
 		return c.execute(ctx, code, inject.Attached)
 	}
 	l, ok := inject.LanguageOf(language)

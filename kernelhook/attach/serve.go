@@ -17,17 +17,23 @@ type Agent interface {
 	RegisterKernel(ctx context.Context, k api.Kernel) (api.Grant, error)
 	Get(ctx context.Context, name string) (secret.Value, error)
 	Names(ctx context.Context) ([]string, error)
+	// Refresh says what has to change of the values that the kernel holds.
+	Refresh(ctx context.Context, held []api.Held) (api.Refreshed, error)
+	// Epoch returns a number that changes when anything changes that a value
+	// depends on, and false where that cannot be known.
+	Epoch() (uint64, bool)
 }
 
 // Serving says what to serve.
 type Serving struct {
 	Agent  Agent
 	RunDir string          // home.Home.Run
+	Epoch  string          // path of the agent's file of api.EpochFile
 	File   string          // connection file of the kernel, or ""
 	Ended  <-chan struct{} // closed when the kernel has ended
 	Kernel api.Kernel      // Attached and what else is known of it
 	Names  []secret.Name   // that it will ask for at once: if it may not have them, nothing is served
-	Ready  func(endpoint, token string) error
+	Ready  func(endpoint, token, since string) error
 }
 
 // Serve answers a running kernel until it has ended or ctx has.
@@ -43,6 +49,10 @@ func Serve(ctx context.Context, s Serving) error {
 	if err != nil {
 		return err
 	}
+	since := "" // what changes from here on is what the kernel has to hear of
+	if epoch, ok := s.Agent.Epoch(); ok {
+		since = inject.Since(epoch, s.Epoch)
+	}
 	for _, name := range s.Names {
 		v, err := s.Agent.Get(ctx, string(name))
 		if err != nil {
@@ -54,7 +64,7 @@ func Serve(ctx context.Context, s Serving) error {
 	if err != nil {
 		return err
 	}
-	if err := s.Ready(offer.Endpoint, offer.Token); err != nil {
+	if err := s.Ready(offer.Endpoint, offer.Token, since); err != nil {
 		return errors.Join(err, offer.Close())
 	}
 	select {
@@ -76,9 +86,4 @@ func (source) Consent(_ context.Context, q inject.Question) (secret.Value, error
 		Code: api.CodeDenied, Message: "nobody can be asked for " + q.Name + " in a kernel that nbhush did not start",
 		Mend: "list it in the project's nbhush.toml, then run: nbhush allow",
 	}
-}
-
-// Refresh says that nothing changes until the kernel asks again.
-func (source) Refresh(context.Context, []api.Held) (api.Refreshed, error) {
-	return api.Refreshed{}, nil
 }

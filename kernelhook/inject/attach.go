@@ -14,9 +14,10 @@ import (
 const Attached = `__import__("sys").__dict__.pop("_nbhush_told")`
 
 // Attach returns the code that tells a running kernel of this language where
-// to ask, unless endpoint is "", and has it ask for names at once; "" where
-// there is no bootstrap. It is to be executed silently, and holds no value.
-func Attach(language, endpoint, token string, names []secret.Name) string {
+// to ask, unless endpoint is "", and when to ask for changes (see Since, "" for
+// never), and has it ask for names at once; "" where there is no bootstrap. It is
+// to be executed silently, and holds no value.
+func Attach(language, endpoint, token, since string, names []secret.Name) string {
 	bootstrap := Bootstrap(language)
 	if bootstrap == "" {
 		return ""
@@ -28,7 +29,7 @@ func Attach(language, endpoint, token string, names []secret.Name) string {
 	for _, g := range []struct {
 		name  string
 		value any
-	}{{"endpoint", endpoint}, {"token", token}, {"names", names}, {"bootstrap", bootstrap}} {
+	}{{"endpoint", endpoint}, {"token", token}, {"since", since}, {"names", names}, {"bootstrap", bootstrap}} {
 		globals.WriteString(`, "` + g.name + `": ` + literal(g.value))
 	}
 	return "exec(compile(" + literal(text("python_attach.py")) + `, "<nbhush>", "exec"), {"__name__": "nbhush_attach"` + globals.String() + "})"

@@ -5,6 +5,8 @@ import (
 	"compress/zlib"
 	"embed"
 	"encoding/base64"
+	"encoding/binary"
+	"encoding/hex"
 	"encoding/json"
 	"strings"
 )
@@ -51,6 +53,13 @@ func packed(name string) string {
 	_, _ = w.Write([]byte(text(name))) // a Buffer takes everything
 	_ = w.Close()
 	return base64.StdEncoding.EncodeToString(b.Bytes())
+}
+
+// Since is what NBHUSH_EPOCH says to a kernel that got its values when the agent's
+// epoch was this one, which is kept in the file at path: it asks for changes
+// between two cells when the file says something else.
+func Since(epoch uint64, path string) string {
+	return hex.EncodeToString(binary.LittleEndian.AppendUint64(nil, epoch)) + ":" + path
 }
 
 func text(name string) string {

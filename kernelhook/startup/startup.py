@@ -26,6 +26,7 @@ def _nbhush(program):
         if "error" in told:
             raise ImportError("%(message)s; %(hint)s" % dict({"hint": "see: nbhush doctor"}, **told["error"]))
         os.environ["NBHUSH_ENDPOINT"], os.environ["NBHUSH_TOKEN"] = told["endpoint"], told["token"]
+        os.environ["NBHUSH_EPOCH"] = told.get("epoch", "")
         exec(told["code"], {})
 
     class NbhushLater:

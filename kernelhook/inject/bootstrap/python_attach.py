@@ -1,6 +1,6 @@
 """Tells a kernel that runs where to ask for its secrets, and asks for some at once.
 
-endpoint, token, names and bootstrap are globals. What came of it is left in sys for
+endpoint, token, since, names and bootstrap are globals. What came of it is left in sys for
 the expression that takes it from there: "", or the JSON of an error, in hexadecimal.
 """
 
@@ -12,7 +12,7 @@ import threading
 
 def attach():
     if endpoint:
-        os.environ["NBHUSH_ENDPOINT"], os.environ["NBHUSH_TOKEN"] = endpoint, token
+        os.environ["NBHUSH_ENDPOINT"], os.environ["NBHUSH_TOKEN"], os.environ["NBHUSH_EPOCH"] = endpoint, token, since
         loaded = sys.modules.get("nbhush")
         if loaded:  # from somebody who asked elsewhere before
             loaded._endpoint, loaded._token, loaded._local = endpoint, token.encode(), threading.local()

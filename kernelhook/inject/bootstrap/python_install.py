@@ -210,8 +210,8 @@ def install():
 
     shell = get_ipython()
     install_magics(shell)
-    install_prompts(shell.kernel)
     install_refresh(shell)
+    install_prompts(shell.kernel)  # the last: a session in a terminal has no kernel
 
 
 if not any(type(f).__name__ == "NbhushFinder" for f in sys.meta_path):
