@@ -88,7 +88,7 @@ func newAgent(p parts) *agent {
 	if l, ok := p.audit.(*audit.Log); ok {
 		a.heads.log, a.heads.path = l, l.Path()
 	}
-	a.grants = grants{list: policy.NewGrants(p.grants), file: p.grants, over: a.epoch.next}
+	a.grants = grants{list: policy.NewGrants(p.grants), file: p.grants, over: a.epoch.next, now: time.Now}
 	a.values = newValues(p.store, a.names, a.kernels.any, p.log)
 	a.values.past, a.values.file = a.past.All, p.served
 	a.values.changed = a.epoch.next

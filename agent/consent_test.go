@@ -366,7 +366,7 @@ func TestGrantOver(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "grants.json")
 	synctest.Test(t, func(t *testing.T) {
 		var over atomic.Int32
-		g := grants{list: policy.NewGrants(file), file: file, over: func() { over.Add(1) }}
+		g := grants{list: policy.NewGrants(file), file: file, over: func() { over.Add(1) }, now: time.Now}
 		for _, hours := range []time.Duration{3, 1} {
 			until := time.Now().Add(hours * time.Hour)
 			if _, err := g.add(policy.Grant{Name: "A", Notebook: filepath.Join(t.TempDir(), "a.ipynb"), Until: until}); err != nil {
@@ -378,6 +378,37 @@ func TestGrantOver(t *testing.T) {
 			synctest.Wait()
 			if over := over.Load(); over != want {
 				t.Errorf("told %d times, want %d", over, want)
+			}
+		}
+		g.close()
+	})
+}
+
+// A clock that is set, forward or back, counts within a minute: a date is a date.
+func TestGrantOverBySetClock(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "grants.json")
+	synctest.Test(t, func(t *testing.T) {
+		var over atomic.Int32
+		var set atomic.Int64
+		now := func() time.Time { return time.Now().Add(time.Duration(set.Load())) }
+		g := grants{list: policy.NewGrants(file), file: file, over: func() { over.Add(1) }, now: now}
+		if _, err := g.add(policy.Grant{Name: "A", Notebook: filepath.Join(t.TempDir(), "a.ipynb"), Until: now().Add(24 * time.Hour)}); err != nil {
+			t.Fatal(err)
+		}
+		for _, c := range []struct {
+			set, passes time.Duration
+			want        int32
+		}{
+			{0, time.Hour, 0},
+			{-48 * time.Hour, 25 * time.Hour, 0}, // the date is not there yet, although as much time has passed
+			{0, lookEvery + time.Second, 1},
+			{48 * time.Hour, time.Hour, 1}, // it is told once
+		} {
+			set.Store(int64(c.set))
+			time.Sleep(c.passes)
+			synctest.Wait()
+			if over := over.Load(); over != c.want {
+				t.Errorf("set by %v, after %v: told %d times, want %d", c.set, c.passes, over, c.want)
 			}
 		}
 		g.close()

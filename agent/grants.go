@@ -2,6 +2,7 @@ package agent
 
 import (
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -14,12 +15,14 @@ type grants struct {
 	list *policy.Grants
 	file string
 	over func() // called when the time of a grant is over
+	now  func() time.Time
 
-	mu    sync.Mutex
-	known bool
-	at    stamp
-	all   []policy.Grant // not changed in place
-	timer *time.Timer    // for the next grant whose time will be over
+	mu     sync.Mutex
+	known  bool
+	at     stamp
+	all    []policy.Grant // not changed in place
+	timer  *time.Timer    // for the next grant whose time will be over
+	looked time.Time      // when it was looked last whether one's is
 }
 
 // current returns the grants and denials, which the caller does not change.
@@ -39,25 +42,39 @@ func (g *grants) current() ([]policy.Grant, error) {
 	return all, nil
 }
 
+// lookEvery is how soon a clock that was set is noticed: dates are of the calendar, a timer is not.
+const lookEvery = time.Minute
+
 // watch sets the timer; mu is held.
 func (g *grants) watch() {
 	if g.timer != nil {
 		g.timer.Stop()
 	}
-	now := time.Now()
+	now := g.now()
+	if g.looked.IsZero() {
+		g.looked = now
+	}
 	var next time.Time
 	for _, x := range g.all {
-		if x.Until.After(now) && (next.IsZero() || x.Until.Before(next)) {
+		if x.Until.After(g.looked) && (next.IsZero() || x.Until.Before(next)) {
 			next = x.Until
 		}
 	}
 	if !next.IsZero() {
-		g.timer = time.AfterFunc(next.Sub(now), func() {
-			g.over()
-			g.mu.Lock()
-			defer g.mu.Unlock()
-			g.watch()
-		})
+		g.timer = time.AfterFunc(max(0, min(next.Sub(now), lookEvery)), g.look)
+	}
+}
+
+// look tells when the time of a grant was over since the last look.
+func (g *grants) look() {
+	g.mu.Lock()
+	now := g.now()
+	ended := slices.ContainsFunc(g.all, func(x policy.Grant) bool { return x.Until.After(g.looked) && !x.Until.After(now) })
+	g.looked = now
+	g.watch()
+	g.mu.Unlock()
+	if ended {
+		g.over()
 	}
 }
 
