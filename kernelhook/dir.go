@@ -35,8 +35,7 @@ type privateDir struct {
 // user can enter: in run, or in the directory temp where run cannot take one,
 // since it is often a small file system of its own and a kernel must start.
 func makeDir(run, temp string) (*privateDir, error) {
-	sweep(filepath.Join(run, dirPattern))
-	sweep(filepath.Join(temp, tempPattern))
+	sweep(run, temp)
 	err := os.MkdirAll(run, 0o700)
 	if err == nil {
 		var d *privateDir
@@ -76,16 +75,28 @@ func (d *privateDir) Close() error {
 	return errors.Join(os.RemoveAll(d.path), d.lock.Close())
 }
 
+// privateDirs lists what makeDir made, of hooks that live and of others.
+func privateDirs(run, temp string) (dirs []string) {
+	for _, pattern := range []string{filepath.Join(run, dirPattern), filepath.Join(temp, tempPattern)} {
+		found, _ := filepath.Glob(pattern) // the pattern is good
+		for _, dir := range found {
+			if info, err := os.Lstat(dir); err == nil && info.IsDir() && mine(info) {
+				dirs = append(dirs, dir) // in a shared folder anybody can make one of that name
+			}
+		}
+	}
+	return dirs
+}
+
 // sweep removes the directories that no living hook has locked. What it cannot
 // remove is tried again by the next hook.
-func sweep(pattern string) {
-	dirs, _ := filepath.Glob(pattern) // the pattern is good
-	for _, dir := range dirs {
-		info, err := os.Lstat(dir)
-		if err != nil || !info.IsDir() || !mine(info) {
-			continue // in a shared folder anybody can make a trap of that name
-		}
+func sweep(run, temp string) {
+	for _, dir := range privateDirs(run, temp) {
 		path := filepath.Join(dir, "lock")
+		info, err := os.Lstat(dir)
+		if err != nil {
+			continue
+		}
 		if _, err := os.Lstat(path); err != nil && time.Since(info.ModTime()) < young {
 			continue
 		}

@@ -88,15 +88,15 @@ const (
 	Attached State = "attached" // bare, and an Offer serves it
 )
 
-// StateOf looks among the living hooks and offers below run for the one of the
-// kernel with this connection file: it keeps one of the same name and key.
+// StateOf looks among the living hooks and offers below run, and in the temporary
+// directory, for the one of the kernel with this connection file: it keeps one of
+// the same name and key.
 func StateOf(run, file string) (State, error) {
 	c, err := readConnection(file)
 	if err != nil {
 		return "", err
 	}
-	dirs, _ := filepath.Glob(filepath.Join(run, dirPattern)) // the pattern is good
-	for _, dir := range dirs {
+	for _, dir := range privateDirs(run, os.TempDir()) {
 		own, err := readConnection(filepath.Join(dir, filepath.Base(file)))
 		if err != nil || own.Key != c.Key || !alive(dir) {
 			continue

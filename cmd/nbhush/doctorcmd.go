@@ -82,6 +82,7 @@ var checks = []struct {
 	{"Jupyter", checkJupyter},
 	{"provisioner", checkProvisioner},
 	{"kernelspecs", checkKernelspecs},
+	{"IPython", checkIPython},
 	{"git", checkGit},
 	{"git filter", checkGitFilter},
 	{"shared edits", checkSharedEdits},
@@ -228,6 +229,25 @@ func checkJupyter(_ context.Context, _ *app) finding {
 		return info("pip install jupyterlab", "there is no Jupyter on PATH; it may live in a virtual environment")
 	}
 	return ok("%s", path)
+}
+
+// checkIPython looks at the startup file, which nobody has to have.
+func checkIPython(_ context.Context, a *app) finding {
+	f, err := a.startupFile()
+	if err != nil {
+		return failed(err, "")
+	}
+	st := f.Status()
+	switch {
+	case st.Enabled && st.Stale:
+		return warn(st.Mend, "%s is of another version, or for another nbhush", st.File)
+	case st.Enabled:
+		return ok("sessions in a terminal and kernels of VS Code know nbhush")
+	}
+	if _, err := os.Lstat(st.File); err == nil {
+		return warn(st.Mend, "%s", st.Problem)
+	}
+	return info(st.Mend, "sessions in a terminal, and kernels that VS Code starts by itself, do not know nbhush")
 }
 
 func checkGit(ctx context.Context, _ *app) finding {

@@ -231,6 +231,19 @@ func TestStateOf(t *testing.T) {
 	}
 	state(file, kernelhook.Attached)
 	state(other, kernelhook.Bare)
+	// Where the runtime directory can take none, it lies in the temporary one.
+	full := write(t, filepath.Join(run, "full"), "")
+	t.Setenv("TMPDIR", run)
+	there := write(t, filepath.Join(run, "kernel-2.json"), connection(2))
+	elsewhere, err := kernelhook.NewOffer(full, there, source{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	state(there, kernelhook.Attached)
+	if err := elsewhere.Close(); err != nil {
+		t.Fatal(err)
+	}
+	state(there, kernelhook.Bare)
 	if err := o.Close(); err != nil {
 		t.Fatal(err)
 	}
