@@ -15,6 +15,9 @@
 // In front is what Jupyter's connection file says: TCP or ipc, IPv4 or IPv6, in
 // plain or with CURVE. Behind it is always ipc in plain.
 //
+// On Linux another user of the machine is refused at the ports in front, unless
+// CURVE keeps him out anyway (strangers).
+//
 // The kernel stays in the hook's process group, so that what Jupyter does to
 // the group reaches it; it dies with the hook, and the hook ends as it ended.
 // On Linux the hook adopts what the kernel leaves behind when it forks twice,

@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/nbhush/nbhush/kernelhook/proxy"
 	"github.com/nbhush/nbhush/kernelhook/wire"
 	"github.com/nbhush/nbhush/kernelhook/zsock"
 )
@@ -66,6 +67,7 @@ func echoKernel(file string) int {
 
 // echoClient is connected to an echoKernel.
 type echoClient struct {
+	at     proxy.Endpoints
 	shell  *zsock.Dealer
 	signer *wire.Signer
 }
@@ -117,11 +119,11 @@ func newEcho(t testing.TB, dir string, hooked bool) *echoClient {
 		_ = cmd.Process.Kill()
 		_ = cmd.Wait()
 	})
-	e := &echoClient{}
+	e := &echoClient{at: c.endpoints()}
 	e.signer, _ = wire.NewSigner(c.Scheme, []byte(key))
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
-	if e.shell, err = zsock.DialDealer(ctx, c.endpoints().Shell, []byte(rand.Text()), zsock.Options{}); err != nil {
+	if e.shell, err = zsock.DialDealer(ctx, e.at.Shell, []byte(rand.Text()), zsock.Options{}); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = e.shell.Close() })

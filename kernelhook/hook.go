@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -39,6 +40,10 @@ type Options struct {
 	// Spelled says that values are also looked for whose characters are printed
 	// one by one, with something between them.
 	Spelled bool
+
+	// OtherUsers lets other users of this machine connect to the kernel's ports, who get
+	// its outputs then unless they are encrypted.
+	OtherUsers bool
 
 	// Connect connects to the agent, starting it if need be. It is called
 	// again when the connection was lost.
@@ -158,8 +163,14 @@ func (h *hook) run(ctx context.Context, c *connection, signals chan os.Signal) (
 		set["NBHUSH_EPOCH"] = inject.Since(epoch, h.Epoch)
 	}
 	defer wipe(grant)
+	var admit func(net.Conn) error
+	if c.curve == nil && !h.OtherUsers { // with CURVE, who connects has the connection file
+		s := newStrangers(h.ConnectionFile)
+		defer s.Close()
+		admit = h.admit(s)
+	}
 	b := behind{
-		hook: h, consent: consent, clients: c, dir: dir.path, signer: signer, notice: notice, grant: grant,
+		hook: h, consent: consent, clients: c, admit: admit, dir: dir.path, signer: signer, notice: notice, grant: grant,
 		env: func() []string { return environ(h.Env, grant, set) },
 	}
 	ways := transports(h.Argv, c.curve != nil)
@@ -178,6 +189,7 @@ type behind struct {
 	*hook
 	consent *consent
 	clients *connection
+	admit   func(net.Conn) error // to the clients' ports; nil for everybody
 	dir     string
 	signer  *wire.Signer
 	notice  string
@@ -215,7 +227,7 @@ func (b *behind) run(ctx context.Context, transport string, last bool, signals c
 	var up atomic.Bool
 	var lost sync.Once
 	p := &proxy.Proxy{
-		Signer: b.signer, Redactor: redactor, Bootstrap: inject.Bootstrap, Notice: b.notice,
+		Signer: b.signer, Redactor: redactor, Bootstrap: inject.Bootstrap, Notice: b.notice, Admit: b.admit,
 		Burst: (&burst{}).carried, Ended: k.ended,
 		Dropped: func(int) {
 			lost.Do(func() {
@@ -234,6 +246,20 @@ func (b *behind) run(ctx context.Context, transport string, last bool, signals c
 	go func() { carried <- p.Run(ctx, b.clients.endpoints(), kernel.endpoints()) }()
 	exit, err := k.finish(carried, cancel)
 	return exit, up.Load(), err
+}
+
+// admit returns what keeps strangers off the kernel's ports, and says so once for each of them.
+func (h *hook) admit(s *strangers) func(net.Conn) error {
+	var told sync.Map
+	return func(conn net.Conn) error {
+		err := s.admit(conn)
+		if err != nil {
+			if _, again := told.LoadOrStore(err.Error(), true); !again {
+				h.warn(err)
+			}
+		}
+		return err
+	}
 }
 
 // kernel says to the agent what is about to run.

@@ -41,12 +41,13 @@ func runKernel(ctx context.Context, a *app, o kernelOptions) error {
 	if err != nil {
 		return err
 	}
-	spelled, err := redactSpelled(a.home.ConfigFile())
+	settings, err := readKernelSettings(a.home.ConfigFile())
 	if err != nil {
 		a.warningf("%v", err) // the kernel runs all the same
 	}
 	exit, err := kernelhook.Run(ctx, kernelhook.Options{
-		Spelled:        spelled,
+		Spelled:        settings.Spelled,
+		OtherUsers:     settings.OtherUsers,
 		ConnectionFile: o.connectionFile,
 		Argv:           o.argv,
 		Env:            os.Environ(),
@@ -74,13 +75,15 @@ func runKernel(ctx context.Context, a *app, o kernelOptions) error {
 	return nil
 }
 
-// redactSpelled reads redact_spelled in the user's settings.
-func redactSpelled(path string) (bool, error) {
-	var settings struct {
-		Spelled bool `toml:"redact_spelled"`
-	}
-	err := readSettings(path, &settings)
-	return settings.Spelled, err
+// kernelSettings are those of the user's settings that a hook heeds.
+type kernelSettings struct {
+	Spelled    bool `toml:"redact_spelled"`
+	OtherUsers bool `toml:"kernel_other_users"`
+}
+
+func readKernelSettings(path string) (s kernelSettings, err error) {
+	err = readSettings(path, &s)
+	return s, err
 }
 
 // hookAgent is a stream as the hook knows it: names come from a running cell as

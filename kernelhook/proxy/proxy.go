@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	"net"
 	"sync"
 	"sync/atomic"
 
@@ -34,6 +35,8 @@ type Proxy struct {
 	// Dropped, if set, is told how many messages of iopub a client lost that
 	// does not read, as it would lose them of a bare kernel.
 	Dropped func(n int)
+	// Admit, if set, is zsock.Options.Admit of the sockets that clients connect to.
+	Admit func(net.Conn) error
 
 	front  *front
 	back   *back
@@ -74,7 +77,7 @@ func (p *Proxy) Run(ctx context.Context, clients, kernel Endpoints) error {
 	if p.Reached != nil {
 		p.Reached()
 	}
-	f, err := listen(clients, p.Dropped, func(c channel, m zsock.Message) { p.request(ctx, c, m) })
+	f, err := listen(clients, p.Admit, p.Dropped, func(c channel, m zsock.Message) { p.request(ctx, c, m) })
 	if err != nil {
 		cancel()
 		return errors.Join(err, f.close(), p.back.close())

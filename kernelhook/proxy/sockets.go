@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"net"
 
 	"golang.org/x/sync/errgroup"
 
@@ -37,18 +38,19 @@ type front struct {
 	heartbeat *zsock.Echo
 }
 
-// listen binds the front sockets. What comes goes to request, and dropped is told
-// what a client lost. After an error the caller closes what is there.
-func listen(e Endpoints, dropped func(n int), request func(channel, zsock.Message)) (f *front, err error) {
+// listen binds the front sockets, to which admit lets clients. What comes goes to
+// request, and dropped is told what a client lost. After an error the caller
+// closes what is there.
+func listen(e Endpoints, admit func(net.Conn) error, dropped func(n int), request func(channel, zsock.Message)) (f *front, err error) {
 	f = new(front)
 	for c := range channels {
-		o := zsock.Options{Curve: e.Curve, Handle: func(m zsock.Message) { request(c, m) }}
+		o := zsock.Options{Curve: e.Curve, Admit: admit, Handle: func(m zsock.Message) { request(c, m) }}
 		if f.routers[c], err = zsock.ListenRouter(e.of(c), o); err != nil {
 			return f, fmt.Errorf("bind the kernel's ports: %w", err)
 		}
 	}
-	if f.iopub, err = zsock.ListenXPub(e.IOPub, zsock.Options{Curve: e.Curve, OnDrop: dropped}); err == nil {
-		f.heartbeat, err = zsock.ListenEcho(e.Heartbeat, zsock.Options{Curve: e.Curve})
+	if f.iopub, err = zsock.ListenXPub(e.IOPub, zsock.Options{Curve: e.Curve, Admit: admit, OnDrop: dropped}); err == nil {
+		f.heartbeat, err = zsock.ListenEcho(e.Heartbeat, zsock.Options{Curve: e.Curve, Admit: admit})
 	}
 	if err != nil {
 		return f, fmt.Errorf("bind the kernel's ports: %w", err)

@@ -2,6 +2,7 @@ package zsock
 
 import (
 	"errors"
+	"net"
 	"time"
 )
 
@@ -41,6 +42,10 @@ type Options struct {
 	// Linger is how long Close waits for queued messages to be written:
 	// 1 s if zero, as ipykernel does; not at all if negative.
 	Linger time.Duration
+	// Admit, if set, is asked by a listening socket whether a connection may be
+	// served, on the connection's own goroutine, before anything is sent to it. It
+	// is closed for an error, of which OnClose is told; the handshake's time runs.
+	Admit func(conn net.Conn) error
 	// Handle, if set, is called by a Router or a Dealer with each message, in
 	// place of Recv, on the goroutine of the connection that it came on: the
 	// next message of that peer is read when it returns. It may block, until
@@ -72,6 +77,9 @@ func (o Options) withDefaults(queue int) Options {
 	}
 	if o.Linger == 0 {
 		o.Linger = time.Second
+	}
+	if o.Admit == nil {
+		o.Admit = func(net.Conn) error { return nil }
 	}
 	if o.OnDrop == nil {
 		o.OnDrop = func(int) {}

@@ -105,7 +105,10 @@ func (s *server) evict(may func(*peer) bool) bool {
 // serve is the life of one connection.
 func (s *server) serve(p *peer) {
 	_ = p.conn.SetDeadline(time.Now().Add(s.o.Handshake))
-	err := p.accept()
+	err := s.o.Admit(p.conn)
+	if err == nil {
+		err = p.accept()
+	}
 	if err == nil {
 		_ = p.conn.SetDeadline(time.Time{})
 		p.in.resize(s.kind.buffer)

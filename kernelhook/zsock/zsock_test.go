@@ -9,7 +9,9 @@ import (
 	"net"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -413,4 +415,59 @@ func FuzzFifo(f *testing.F) {
 			}
 		}
 	})
+}
+
+// Whom Admit refuses gets no byte, on every kind of socket; others are served.
+func TestAdmit(t *testing.T) {
+	errStranger := errors.New("a stranger")
+	for name, listen := range map[string]func(Options) (endpoint string, stop func() error){
+		"router": func(o Options) (string, func() error) {
+			s := listenRouter(t, "tcp://127.0.0.1:0", o)
+			return s.Endpoint(), s.Close
+		},
+		"xpub": func(o Options) (string, func() error) {
+			s := listenXPub(t, "tcp://127.0.0.1:0", o)
+			return s.Endpoint(), s.Close
+		},
+		"echo": func(o Options) (string, func() error) {
+			s, err := ListenEcho("tcp://127.0.0.1:0", o)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return s.Endpoint(), s.Close
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var refuse atomic.Bool
+			refuse.Store(true)
+			closed := make(chan error, 2)
+			endpoint, stop := listen(Options{
+				Linger: -1, OnClose: func(err error) { closed <- err },
+				Admit: func(net.Conn) error {
+					if refuse.Swap(false) {
+						return errStranger
+					}
+					return nil
+				},
+			})
+			defer func() { _ = stop() }()
+			read := func() (int, error) {
+				conn, err := net.Dial("tcp", strings.TrimPrefix(endpoint, "tcp://"))
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer func() { _ = conn.Close() }()
+				return io.ReadFull(conn, make([]byte, 64))
+			}
+			if n, err := read(); n != 0 || err == nil {
+				t.Errorf("a stranger read %d bytes, %v", n, err)
+			}
+			if err := <-closed; !errors.Is(err, errStranger) {
+				t.Errorf("it was closed for %v", err)
+			}
+			if n, err := read(); n != 64 {
+				t.Errorf("another one read %d bytes, %v", n, err)
+			}
+		})
+	}
 }
