@@ -151,7 +151,8 @@ func (h *hook) run(ctx context.Context, c *connection, signals chan os.Signal) (
 	token := rand.Text()
 	endpoint := "ipc://" + filepath.Join(dir.path, "get")
 	consent := newConsent(h.link, h.link.kernel, cmp.Or(h.patience, consentTime))
-	server, err := inject.Listen(endpoint, token, consent)
+	follower := newFollower(h.link, grant)
+	server, err := inject.Listen(endpoint, token, source{consent, follower})
 	if err != nil {
 		return Exit{}, err
 	}
@@ -170,7 +171,7 @@ func (h *hook) run(ctx context.Context, c *connection, signals chan os.Signal) (
 		admit = h.admit(s)
 	}
 	b := behind{
-		hook: h, consent: consent, clients: c, admit: admit, dir: dir.path, signer: signer, notice: notice, grant: grant,
+		hook: h, consent: consent, clients: c, follower: follower, admit: admit, dir: dir.path, signer: signer, notice: notice, grant: grant,
 		env: func() []string { return environ(h.Env, grant, set) },
 	}
 	ways := transports(h.Argv, c.curve != nil)
@@ -187,14 +188,15 @@ func (h *hook) run(ctx context.Context, c *connection, signals chan os.Signal) (
 // behind is the kernel's side of a hook.
 type behind struct {
 	*hook
-	consent *consent
-	clients *connection
-	admit   func(net.Conn) error // to the clients' ports; nil for everybody
-	dir     string
-	signer  *wire.Signer
-	notice  string
-	grant   api.Grant // wiped when the kernel has it and will not be started again
-	env     func() []string
+	consent  *consent
+	follower *follower
+	clients  *connection
+	admit    func(net.Conn) error // to the clients' ports; nil for everybody
+	dir      string
+	signer   *wire.Signer
+	notice   string
+	grant    api.Grant // wiped when the kernel has it and will not be started again
+	env      func() []string
 }
 
 // run starts the kernel, with transport between it and the hook, and returns
@@ -227,7 +229,7 @@ func (b *behind) run(ctx context.Context, transport string, last bool, signals c
 	var up atomic.Bool
 	var lost sync.Once
 	p := &proxy.Proxy{
-		Signer: b.signer, Redactor: redactor, Bootstrap: inject.Bootstrap, Notice: b.notice, Admit: b.admit,
+		Signer: b.signer, Redactor: redactor, Bootstrap: inject.Bootstrap, Notice: b.notice, Admit: b.admit, Before: b.follower.before,
 		Burst: (&burst{}).carried, Ended: k.ended,
 		Dropped: func(int) {
 			lost.Do(func() {

@@ -34,6 +34,29 @@ is taken out of what the cell shows.`,
 	}
 }
 
+// newFollowCmd is what the hook has a kernel of another language call between two cells.
+func newFollowCmd(a *app) *cobra.Command {
+	return &cobra.Command{
+		Use:    "follow NAME",
+		Short:  "print what NAME has to be in this kernel's environment; a kernel behind nbhush calls this",
+		Hidden: true,
+		Args:   argRange(1, 1, "the NAME of one secret"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			now := secret.New([]byte(a.getenv(args[0])))
+			v, same, err := inject.Follow(cmd.Context(), a.getenv("NBHUSH_ENDPOINT"), a.getenv("NBHUSH_TOKEN"), args[0], now)
+			if err != nil {
+				return err
+			}
+			if same {
+				v = now
+			}
+			defer v.Wipe()
+			_, err = a.out.Write(v.Reveal())
+			return err
+		},
+	}
+}
+
 func runGet(ctx context.Context, a *app, o getOptions) error {
 	v, err := a.value(ctx, o.name)
 	if err != nil {

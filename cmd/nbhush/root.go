@@ -144,7 +144,7 @@ everything that is shown, saved or committed.`,
 			root.AddCommand(c)
 		}
 	}
-	add("secrets", newSetCmd(a), newGetCmd(a), newListCmd(a), newRmCmd(a), newRotateCmd(a), newHistoryCmd(a), newRestoreCmd(a),
+	add("secrets", newSetCmd(a), newGetCmd(a), newFollowCmd(a), newListCmd(a), newRmCmd(a), newRotateCmd(a), newHistoryCmd(a), newRestoreCmd(a),
 		newImportCmd(a), newRunCmd(a), newExportCmd(a),
 		newMaskCmd(a), newAllowCmd(a), newDenyCmd(a), newGrantsCmd(a), newRevokeCmd(a), newAuditCmd(a))
 	add("jupyter", newJupyterCmd(a), newKernelsCmd(a), newInjectCmd(a), newIPythonCmd(a))

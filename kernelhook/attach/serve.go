@@ -80,6 +80,9 @@ type source struct{ Agent }
 // Know does nothing: no output of the kernel passes here.
 func (source) Know(string, secret.Value) {}
 
+// Follow says that what is there stays: nobody tells such a kernel to ask.
+func (source) Follow(string, secret.Value) (secret.Value, bool) { return secret.Value{}, true }
+
 // Consent says no: the user's answer would not pass here either.
 func (source) Consent(_ context.Context, q inject.Question) (secret.Value, error) {
 	return secret.Value{}, &api.Error{

@@ -25,12 +25,49 @@ func Ask(ctx context.Context, endpoint, token string, names []string) ([]secret.
 	return ask(ctx, endpoint, token, "consent", names)
 }
 
+// Follow asks the endpoint what has to stand in the place of a variable that has this
+// value now. same: what is there stays. The value is the caller's to wipe.
+func Follow(ctx context.Context, endpoint, token, name string, now secret.Value) (v secret.Value, same bool, err error) {
+	reply, err := exchange(ctx, endpoint, [][]byte{[]byte(Version), []byte(token), []byte("follow"), []byte(name), now.Reveal()})
+	switch {
+	case err != nil:
+		return v, false, err
+	case len(reply) == 2 && string(reply[1]) == "same":
+		return v, true, nil
+	case len(reply) == 3 && string(reply[1]) == "put":
+		return secret.New(reply[2]), false, nil
+	}
+	return v, false, errOther
+}
+
+// errOther is that of an endpoint of another version.
+var errOther = &api.Error{
+	Code: api.CodeVersion, Message: "the kernel's endpoint speaks another protocol than " + Version,
+	Mend: "restart the kernel, so that both sides are of one version",
+}
+
 // ask makes one request for as many values as there are names.
 func ask(ctx context.Context, endpoint, token, verb string, names []string) ([]secret.Value, error) {
 	frames := [][]byte{[]byte(Version), []byte(token), []byte(verb)}
 	for _, n := range names {
 		frames = append(frames, []byte(n))
 	}
+	reply, err := exchange(ctx, endpoint, frames)
+	if err != nil {
+		return nil, err
+	}
+	if len(reply) != len(names)+1 {
+		return nil, errOther
+	}
+	values := make([]secret.Value, len(names))
+	for i, v := range reply[1:] {
+		values[i] = secret.New(v)
+	}
+	return values, nil
+}
+
+// exchange makes one request. The reply begins with "ok".
+func exchange(ctx context.Context, endpoint string, frames [][]byte) ([][]byte, error) {
 	reply, err := roundTrip(ctx, endpoint, frames)
 	if err != nil {
 		return nil, &api.Error{
@@ -45,17 +82,10 @@ func ask(ctx context.Context, endpoint, token, verb string, names []string) ([]s
 		}
 		return nil, e
 	}
-	if len(reply) != len(names)+1 || string(reply[0]) != "ok" {
-		return nil, &api.Error{
-			Code: api.CodeVersion, Message: "the kernel's endpoint speaks another protocol than " + Version,
-			Mend: "restart the kernel, so that both sides are of one version",
-		}
+	if len(reply) == 0 || string(reply[0]) != "ok" {
+		return nil, errOther
 	}
-	values := make([]secret.Value, len(names))
-	for i, v := range reply[1:] {
-		values[i] = secret.New(v)
-	}
-	return values, nil
+	return reply, nil
 }
 
 func roundTrip(ctx context.Context, endpoint string, frames [][]byte) ([][]byte, error) {

@@ -51,6 +51,13 @@ func (s source) Refresh(_ context.Context, held []api.Held) (r api.Refreshed, er
 	return r, nil
 }
 
+func (s source) Follow(name string, v secret.Value) (secret.Value, bool) {
+	if string(v.Reveal()) != s[name] {
+		return secret.Value{}, true
+	}
+	return secret.New([]byte(s["next "+name])), false
+}
+
 func (s source) Names(context.Context) ([]string, error) { return []string{"A", "B"}, nil }
 
 // serve returns an endpoint that answers from s.
@@ -222,5 +229,28 @@ func BenchmarkGet(b *testing.B) {
 			b.Fatal(err)
 		}
 		m.Release()
+	}
+}
+
+// What stands in the environment of a kernel is replaced where it is what nbhush put there.
+func TestFollow(t *testing.T) {
+	endpoint, token := serve(t, source{"A": "now", "next A": "then", "B": "now"})
+	for _, c := range []struct{ name, now, want string }{
+		{"A", "now", "then"}, {"A", "mine", "same"}, {"A", "", "same"}, {"B", "now", ""}, {"NONE", "now", "same"},
+	} {
+		v, same, err := Follow(t.Context(), endpoint, token, c.name, secret.New([]byte(c.now)))
+		got := string(v.Reveal())
+		if same {
+			got = "same"
+		}
+		if err != nil || got != c.want {
+			t.Errorf("%s=%s: %q, %v, want %q", c.name, c.now, got, err, c.want)
+		}
+	}
+	if _, _, err := Follow(t.Context(), endpoint, "another token", "A", secret.New([]byte("now"))); err == nil {
+		t.Error("another token was taken")
+	}
+	if _, _, err := Follow(t.Context(), endpoint, token, "no name", secret.New([]byte("now"))); err == nil {
+		t.Error("what is no name was taken")
 	}
 }

@@ -17,6 +17,7 @@ type Language struct {
 	quote func(text string) string // a string literal
 	shell bool                     // code starts programs by a line for the shell
 	set   string                   // statements; see expand
+	drop  string                   // statements that take an empty one away; "" where Follow makes no code
 	put   string                   // statements that put the literal @text@ there
 	read  string                   // an expression
 	ask   string                   // an expression to write by hand
@@ -24,7 +25,7 @@ type Language struct {
 
 // Errors of the languages themselves may repeat what they refuse, so the code
 // refuses it first. In the texts below, @name@ is the name itself, @lit@ the literal of it and
-// @prog@ the literal of the program's path, or of the shell's word for it.
+// @prog@ the literal of the program's path, or of the shell's word for it; @verb@ is its command.
 var languages = []Language{
 	{
 		Name: "python", also: []string{"python3", "xpython"}, quote: quotePython,
@@ -37,7 +38,7 @@ var languages = []Language{
 	{
 		Name: "r", quote: quoteC, shell: true,
 		set: `local({
-  con <- pipe(paste(@prog@, "get", @lit@), "rb")
+  con <- pipe(paste(@prog@, "@verb@", @lit@), "rb")
   value <- raw()
   while (length(more <- readBin(con, "raw", 65536L)) > 0L) value <- c(value, more)
   status <- close(con)
@@ -45,6 +46,8 @@ var languages = []Language{
   if (any(value == as.raw(0L))) stop("@name@ has a zero byte, which no environment can hold")
   do.call(Sys.setenv, structure(list(rawToChar(value)), names = @lit@))
 })
+invisible()`,
+		drop: `if (!nzchar(Sys.getenv(@lit@))) Sys.unsetenv(@lit@)
 invisible()`,
 		put:  `Sys.setenv(@name@ = @text@)`,
 		read: `Sys.getenv(@lit@)`,
@@ -64,7 +67,7 @@ end`,
 	{
 		Name: "typescript", also: []string{"javascript", "deno"}, quote: quoteJSON, // Deno; Node where a kernel runs on it
 		set: `(() => {
-  const g = globalThis, args = ["get", @lit@];
+  const g = globalThis, args = ["@verb@", @lit@];
   const keep = (put, bytes) => {
     if (bytes.includes(0)) throw new Error("@name@ has a zero byte, which no environment can hold");
     put(new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes));
@@ -78,6 +81,7 @@ end`,
   if (!out.success) throw new Error("nbhush get @name@ failed");
   keep((value) => g.Deno.env.set(@lit@, value), out.stdout);
 })()`,
+		drop: `;((g) => { if (g.Deno && g.Deno.env.get(@lit@) === "") g.Deno.env.delete(@lit@); })(globalThis)`,
 		put:  `((g) => { if (g.Deno) g.Deno.env.set(@lit@, @text@); else g.process.env[@lit@] = @text@; })(globalThis)`,
 		read: `Deno.env.get(@lit@)`,
 		ask:  `new TextDecoder().decode(new Deno.Command("nbhush", { args: ["get", @lit@] }).outputSync().stdout)`,
@@ -85,7 +89,8 @@ end`,
 	{
 		Name: "bash", also: []string{"zsh"}, quote: quoteBash,
 		// An x behind it keeps the shell from taking away newlines at the end.
-		set:  `if @name@=$(@prog@ get @name@ && printf x); then @name@=${@name@%x}; export @name@; else unset @name@; false; fi`,
+		set:  `if @name@=$(@prog@ @verb@ @name@ && printf x); then @name@=${@name@%x}; export @name@; else unset @name@; false; fi`,
+		drop: `test -n "$@name@" || unset @name@`,
 		put:  `export @name@=@text@`,
 		read: `"$@name@"`,
 		ask:  `"$(nbhush get @name@)"`,
@@ -161,7 +166,7 @@ func() {
 	},
 	{
 		Name: "octave", quote: quoteC, shell: true,
-		set: `[nbhush_status__, nbhush_value__] = system([@prog@, " get @name@"]);
+		set: `[nbhush_status__, nbhush_value__] = system([@prog@, " @verb@ @name@"]);
 if (nbhush_status__ == 0)
   setenv(@lit@, nbhush_value__);
 end
@@ -171,6 +176,9 @@ if (nbhush_status__ != 0)
   error("nbhush get @name@ failed");
 end
 clear nbhush_status__`,
+		drop: `if (isempty(getenv(@lit@)))
+  unsetenv(@lit@);
+end`,
 		put:  `setenv(@lit@, @text@);`,
 		read: `getenv(@lit@)`,
 		ask:  `nthargout(2, @system, "nbhush get @name@")`,
@@ -196,11 +204,23 @@ func LanguageOf(name string) (Language, bool) {
 // Set returns the code that puts the value of a secret, as the output of the
 // program at path (nbhush) has it, into the environment of the running kernel
 // under its own name. In Java and Scala it becomes a system property.
-func (l Language) Set(path string, name secret.Name) string {
+func (l Language) Set(path string, name secret.Name) string { return l.call(path, "get", name) }
+
+// Follows reports whether Follow has code for the language.
+func (l Language) Follows() bool { return l.drop != "" }
+
+// Follow returns the code that has the program (nbhush follow) say what has to
+// stand in the place of the kernel's environment variable of this name, and puts
+// that there, or takes the variable away.
+func (l Language) Follow(path string, name secret.Name) string {
+	return l.call(path, "follow", name) + "\n" + l.expand(l.drop, "", name)
+}
+
+func (l Language) call(path, verb string, name secret.Name) string {
 	if l.shell {
 		path = quoteShell(path)
 	}
-	return l.expand(l.set, l.quote(path), name)
+	return strings.ReplaceAll(l.expand(l.set, l.quote(path), name), "@verb@", verb)
 }
 
 // Put returns the code that puts a text, which is no secret, where Set puts values.

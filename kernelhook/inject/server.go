@@ -35,6 +35,9 @@ type Source interface {
 	Consent(ctx context.Context, q Question) (secret.Value, error)
 	// Refresh says which of the values that the kernel holds have to change. It asks nobody.
 	Refresh(ctx context.Context, held []api.Held) (api.Refreshed, error)
+	// Follow says what has to stand in the place of an environment variable that has this
+	// value now: an empty one for none. It is the caller's to wipe. same: what is there stays.
+	Follow(name string, value secret.Value) (v secret.Value, same bool)
 }
 
 // Question is a wish for consent.
@@ -130,6 +133,8 @@ func (s *Server) ask(from func() zsock.Conn, request [][]byte) ([][]byte, []secr
 		return s.consent(from(), names)
 	case verb == "refresh" && len(names)%2 == 0 && len(names)/2 <= maxNames:
 		return s.refresh(names)
+	case verb == "follow" && len(names) == 2:
+		return s.follow(string(names[0]), names[1])
 	case verb != "get" || len(names) == 0 || len(names) > maxNames:
 		return nil, nil, &api.Error{Code: api.CodeBadInput, Message: "the request names no secret, or too many"}
 	}
@@ -162,6 +167,21 @@ func (s *Server) know(name string, value []byte) ([][]byte, []secret.Value, erro
 	v.Wipe()
 	clear(value)
 	return [][]byte{[]byte("ok")}, nil, nil
+}
+
+// follow answers with "same", or "put" and what has to stand in the place of value.
+func (s *Server) follow(name string, value []byte) ([][]byte, []secret.Value, error) {
+	if _, err := secret.ParseName(name); err != nil {
+		return nil, nil, err
+	}
+	now := secret.New(bytes.Clone(value))
+	clear(value)
+	defer now.Wipe()
+	v, same := s.source.Follow(name, now)
+	if same {
+		return [][]byte{[]byte("ok"), []byte("same")}, nil, nil
+	}
+	return [][]byte{[]byte("ok"), []byte("put"), v.Reveal()}, []secret.Value{v}, nil
 }
 
 // consent asks the user; request is a name and the cell that asks.

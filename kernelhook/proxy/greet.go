@@ -70,7 +70,7 @@ func (p *Proxy) greet(ctx context.Context) {
 		model := bytes.Clone(info.Header())
 		p.model.Store(&model)
 	}
-	if !ok || p.Bootstrap == nil {
+	if !ok {
 		return
 	}
 	var c struct {
@@ -81,16 +81,17 @@ func (p *Proxy) greet(ctx context.Context) {
 	if json.Unmarshal(info.Content(), &c) != nil {
 		return
 	}
-	code := p.Bootstrap(c.Language.Name)
+	p.language = c.Language.Name
+	if p.Bootstrap == nil {
+		return
+	}
+	code := p.Bootstrap(p.language)
 	if code == "" {
 		return
 	}
 	ctx, cancel := context.WithTimeout(ctx, bootstrapTime)
 	defer cancel()
-	id := p.ask("execute_request", map[string]any{
-		"code": code, "silent": true, "store_history": false,
-		"user_expressions": map[string]any{}, "allow_stdin": false, "stop_on_error": false,
-	})
+	id := p.execute(code)
 	for {
 		select {
 		case m := <-p.own.replies:
@@ -101,6 +102,14 @@ func (p *Proxy) greet(ctx context.Context) {
 			return
 		}
 	}
+}
+
+// execute has code executed silently, and returns the msg_id of the request.
+func (p *Proxy) execute(code string) string {
+	return p.ask("execute_request", map[string]any{
+		"code": code, "silent": true, "store_history": false,
+		"user_expressions": map[string]any{}, "allow_stdin": false, "stop_on_error": false,
+	})
 }
 
 // kernelInfo asks until the kernel has replied and its iopub has been heard,

@@ -22,6 +22,10 @@ type Proxy struct {
 	// Bootstrap returns the code to execute silently before anything else in
 	// a kernel of this language, "" for none. Nil: none for any.
 	Bootstrap func(language string) string
+	// Before, if set, returns code to be executed silently before a cell, one
+	// request each, in a kernel of this language that does nothing else: nothing
+	// that fails can take it away. It is called for each cell that finds the kernel so.
+	Before func(ctx context.Context, language string) []string
 	// Notice is a line to be shown once, after the first cell; "" for none.
 	Notice string
 	// Ended is closed when the kernel's process has ended: it need not be
@@ -51,6 +55,9 @@ type Proxy struct {
 	cells  cells
 	turns  turns
 	model  atomic.Pointer[[]byte] // a header of the kernel's own
+
+	language  string     // of the kernel, as it says, once gate is open
+	beginning sync.Mutex // of cells, one after the other
 }
 
 // Run connects to the kernel, then binds the endpoints for clients, and carries
@@ -137,12 +144,37 @@ func (p *Proxy) request(ctx context.Context, c channel, msg zsock.Message) {
 		return
 	}
 	if c == shell && known {
-		p.cells.began(msg.Peer, msg.Frames)
+		p.begin(ctx, msg)
 	}
 	if p.askers.needed.Load() {
 		p.askers.note(msg.Peer, msg.Frames)
 	}
 	_ = p.back.dealers[c].Send(append([][]byte{msg.Peer}, msg.Frames...)) // a kernel that is gone ends the proxy by itself
+}
+
+// begin notes a request on shell if it is one to execute code, and has executed
+// before it what has to be. That is sent on the same connection, so the kernel
+// gets it first, and nothing is waiting there that could fail and take it away.
+func (p *Proxy) begin(ctx context.Context, msg zsock.Message) {
+	if p.Before != nil && p.cells.count.Load() == 0 {
+		p.beginning.Lock()
+		defer p.beginning.Unlock()
+		if p.cells.count.Load() == 0 && executes(msg.Frames) {
+			for _, code := range p.Before(ctx, p.language) {
+				p.execute(code)
+			}
+		}
+	}
+	p.cells.began(msg.Peer, msg.Frames)
+}
+
+func executes(frames [][]byte) bool {
+	m, err := wire.Parse(frames)
+	if err != nil {
+		return false
+	}
+	h, _ := wire.ScanHeader(m.Header())
+	return h.MsgType == "execute_request"
 }
 
 // inspect looks at a request that the proxy acts on: the first one of a

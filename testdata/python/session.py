@@ -12,6 +12,7 @@ usage: session.py FILE
     NAME> CODE           execute one line in a kernel, or several with ¶ between them
     restart NAME, kill NAME
     heard WORD           wait until a command in the background (with & at its end) says it
+    counts NAME…         the numbers of their last cells
     none                 wait until no endpoint of a kernel is left
     until NAME> CODE     the same, again and again until it prints "yes"
 Everything is printed as it is said.
@@ -39,6 +40,7 @@ from jupyter_core.paths import jupyter_runtime_dir
 LIMIT = 60
 os.environ["PATH"] += os.pathsep + os.path.dirname(sys.executable)
 kernels = {}
+counts = {}  # of the last cells
 background = []
 
 
@@ -203,7 +205,8 @@ def execute(name, code):
         texts.append(c.get("text") or c.get("data", {}).get("text/plain") or "\n".join(c.get("traceback", [])))
 
     reply = kernels[name][1].execute_interactive(code, output_hook=hook, timeout=LIMIT, allow_stdin=False)
-    return reply["content"].get("execution_count"), re.sub(r"\x1b\[[0-9;]*m", "", "".join(t for t in texts if t))
+    counts[name] = reply["content"].get("execution_count")
+    return counts[name], re.sub(r"\x1b\[[0-9;]*m", "", "".join(t for t in texts if t))
 
 
 def command(line):
@@ -269,6 +272,8 @@ def main(lines):
             while words[1] not in said:
                 said = background[-1].stderr.readline()
                 print(said, end="")
+        elif words[0] == "counts":
+            print("counts", *(counts[name] for name in words[1:]))
         elif words[0] == "none":
             none()
         else:
