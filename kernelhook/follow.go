@@ -69,6 +69,10 @@ func (f *follower) before(ctx context.Context, language string) (code []string) 
 	if !known || epoch == f.seen || time.Since(f.failed) < followAgain {
 		return nil
 	}
+	if len(f.held) == 0 {
+		f.seen = epoch
+		return nil
+	}
 	ctx, cancel := context.WithTimeout(ctx, followTime)
 	defer cancel()
 	var held []api.Held
