@@ -55,6 +55,7 @@ func testHook(run, agent, file string, argv []string) int {
 	exit, err := Run(context.Background(), Options{
 		ConnectionFile: file, Argv: argv, RunDir: run, Epoch: filepath.Join(agent, "epoch"),
 		Connect: func(context.Context) (Agent, error) { return dialTestAgent(agent) }, patience: patience,
+		OtherUsers: os.Getenv("NBHUSH_TEST_OTHER_USERS") != "",
 	})
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "hook:", err)

@@ -167,6 +167,15 @@ func TestStrangerAtPorts(t *testing.T) {
 		_ = own.Close()
 	}
 	e.roundTrip(t, []byte(`{}`))
+
+	// Who wants others to be let in says so.
+	t.Setenv("NBHUSH_TEST_OTHER_USERS", "1")
+	open := newEcho(t, echoDir(t), true)
+	conn := dialAs(t, anotherUser, net.Dial, strings.TrimPrefix(open.at.IOPub, "tcp://"))
+	defer func() { _ = conn.Close() }()
+	if _, err := io.ReadFull(conn, make([]byte, 10)); err != nil {
+		t.Errorf("another user who is wanted: %v", err)
+	}
 }
 
 // The log names each stranger once.
