@@ -156,10 +156,10 @@ func (p *Proxy) request(ctx context.Context, c channel, msg zsock.Message) {
 // before it what has to be. That is sent on the same connection, so the kernel
 // gets it first, and nothing is waiting there that could fail and take it away.
 func (p *Proxy) begin(ctx context.Context, msg zsock.Message) {
-	if p.Before != nil && p.cells.count.Load() == 0 {
+	if p.Before != nil && p.cells.count.Load() == 0 && executes(msg.Frames) {
 		p.beginning.Lock()
 		defer p.beginning.Unlock()
-		if p.cells.count.Load() == 0 && executes(msg.Frames) {
+		if p.cells.count.Load() == 0 {
 			for _, code := range p.Before(ctx, p.language) {
 				p.execute(code)
 			}
