@@ -164,7 +164,7 @@ func (a *agent) resolveEach(ctx context.Context, w asker, s scope, names []secre
 		slots <- struct{}{}
 		asking.Go(func() {
 			defer func() { <-slots }()
-			r.value, r.err = a.resolve(ctx, w, s, r.name)
+			secret.Do(func() { r.value, r.err = a.resolve(ctx, w, s, r.name) })
 		})
 	}
 	asking.Wait()

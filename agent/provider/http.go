@@ -19,6 +19,7 @@ import (
 // endpoint is an HTTP server that is asked: its address and who vouches for it.
 type endpoint struct {
 	base   *url.URL
+	wires  *wires
 	client *http.Client
 }
 
@@ -44,13 +45,15 @@ func newEndpoint(q Query, fallback string) (*endpoint, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &endpoint{base, &http.Client{
+	config, all := &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}, &wires{}
+	return &endpoint{base, all, &http.Client{
 		Transport: &http.Transport{
 			Proxy:                  http.ProxyFromEnvironment,
-			TLSClientConfig:        &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12},
-			DisableKeepAlives:      true, // an answer is kept for minutes
+			DialContext:            all.dial,
+			DialTLSContext:         all.dialTLS(config),
+			TLSClientConfig:        config, // behind a proxy
+			DisableKeepAlives:      true,   // an answer is kept for minutes
 			MaxResponseHeaderBytes: 64 << 10,
-			ForceAttemptHTTP2:      true,
 		},
 		// Credentials in headers of other names than Authorization would go along.
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
@@ -115,6 +118,9 @@ func (e *endpoint) do(ctx context.Context, method, path, query string, header ht
 	}
 	b, err := io.ReadAll(io.LimitReader(resp.Body, MaxAnswer+1))
 	defer clear(b)
+	if err == nil && len(b) <= MaxAnswer { // the end was seen: nobody reads on
+		defer e.wires.wipe()
+	}
 	switch {
 	case len(b) > MaxAnswer:
 		return resp.StatusCode, fail(TooLong, "", "its answer is longer than %d bytes", MaxAnswer)
