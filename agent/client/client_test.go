@@ -15,6 +15,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -178,14 +179,14 @@ func TestKeptConnectionThatBreaks(t *testing.T) {
 // What must not be done twice is not sent again.
 func TestSentOnce(t *testing.T) {
 	path := tempSocket(t)
-	asked := 0
+	var asked atomic.Int32
 	fake(t, path, func(w http.ResponseWriter, r *http.Request) {
 		if r.Method == "GET" {
 			w.Header().Set(api.VersionHeader, strconv.Itoa(api.Version))
 			_ = json.NewEncoder(w).Encode(api.Status{})
 			return
 		}
-		asked++
+		asked.Add(1)
 		if conn, _, err := http.NewResponseController(w).Hijack(); err == nil {
 			_ = conn.Close()
 		}
@@ -199,9 +200,9 @@ func TestSentOnce(t *testing.T) {
 		if _, err := c.Status(t.Context()); err != nil { // leaves a connection
 			t.Fatal(err)
 		}
-		asked = 0
-		if err := ask(); err == nil || asked != 1 {
-			t.Errorf("%s: asked %d times, %v", what, asked, err)
+		asked.Store(0)
+		if err := ask(); err == nil || asked.Load() != 1 {
+			t.Errorf("%s: asked %d times, %v", what, asked.Load(), err)
 		}
 	}
 }
