@@ -104,6 +104,7 @@ func plainGets(b *testing.B, h home.Home, n int) []time.Duration {
 			b.Fatal(err)
 		}
 		text, err := io.ReadAll(resp.Body)
+		_ = resp.Body.Close()
 		took[i] = time.Since(begin)
 		if err != nil || resp.StatusCode != http.StatusOK || !bytes.Contains(text, []byte("NAME_7")) {
 			b.Fatalf("%s, %v", resp.Status, err)

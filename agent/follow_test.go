@@ -30,7 +30,7 @@ func (w *world) next(t *testing.T) *world {
 		version: "test", store: w.store, index: w.index, approvals: w.approvals, allowed: w.home.Allowed(), grants: w.home.Grants(),
 		audit: w.journal, log: w.log, ghosts: filepath.Join(w.home.Run, "kernels.json"), stop: func() {}, served: servedIn(w.home),
 	})
-	if err := n.agent.epoch.open(filepath.Join(w.home.Run, api.EpochFile), w.log); err != nil {
+	if err := n.epoch.open(filepath.Join(w.home.Run, api.EpochFile), w.log); err != nil {
 		t.Fatal(err)
 	}
 	n.values.open()

@@ -246,7 +246,7 @@ func (r *Resolver) document(ctx context.Context, k known, q Query, s Source) (Do
 		}
 		e := r.entry(key)
 		now := time.Now()
-		fresh := e.doc != nil && now.Before(e.ends) && !(s.Fresh && e.read.Before(began))
+		fresh := e.doc != nil && now.Before(e.ends) && (!s.Fresh || !e.read.Before(began))
 		switch {
 		case fresh:
 			if e.asking == nil && now.After(e.refresh) && now.After(e.next) {
