@@ -32,7 +32,7 @@ var rewritten = []struct {
 }
 
 // TestNbstripoutEndToEnd runs nbstripout's end-to-end tests on a link to
-// nbhush, in the checkout of nbstripout that NBHUSH_TEST_NBSTRIPOUT names: its
+// nbhush-outputs, in the checkout of nbstripout that NBHUSH_TEST_NBSTRIPOUT names: its
 // source distribution lacks their notebooks, hence the build tag:
 //
 //	NBHUSH_TEST_NBSTRIPOUT=… go test -tags nbstripout -run TestNbstripoutEndToEnd ./cmd/nbhush

@@ -2,6 +2,8 @@ package main
 
 import (
 	"bytes"
+	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -9,8 +11,8 @@ import (
 	"testing"
 )
 
-// asNbstripout returns a folder with a link to nbhush that is called nbstripout.
-// It is a built one: the program of the tests does not know that name.
+// asNbstripout returns a folder with a link to nbhush-outputs that is called
+// nbstripout. It hands over to nbhush what is more than one notebook.
 func asNbstripout(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -18,7 +20,7 @@ func asNbstripout(t *testing.T) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := os.Symlink(program, filepath.Join(dir, "nbstripout")); err != nil {
+	if err := os.Symlink(program+"-outputs", filepath.Join(dir, "nbstripout")); err != nil {
 		t.Skip("no symbolic links here")
 	}
 	return dir
@@ -49,5 +51,132 @@ func TestNbstripoutOwnTests(t *testing.T) {
 		"GIT_CONFIG_NOSYSTEM=1", "HOME="+dir, "XDG_CONFIG_HOME="+dir)
 	if out, err = cmd.CombinedOutput(); err != nil || !bytes.Contains(out, []byte("8 passed")) {
 		t.Errorf("%v\n%s", err, out)
+	}
+}
+
+// TestOneNotebook: nbhush-outputs does what nbhush nbstripout does, whether it
+// does so itself or hands over, in words and exit codes too.
+func TestOneNotebook(t *testing.T) {
+	if testing.Short() {
+		t.Skip("builds the program")
+	}
+	t.Parallel()
+	program, err := builtProgram()
+	if err != nil {
+		t.Fatal(err)
+	}
+	home := t.TempDir()
+	keys, worktree := filepath.Join(home, "keys"), filepath.Join(home, "worktree")
+	for path, text := range map[string]string{
+		filepath.Join(keys, ".git", "HEAD"):            "ref: refs/heads/main\n",
+		filepath.Join(keys, ".git", "config"):          "[core]\n\trepositoryformatversion = 0\n[filter \"nbstripout\"]\n\textrakeys = metadata.x\n",
+		filepath.Join(keys, ".git", "objects", "keep"): "",
+		filepath.Join(keys, ".git", "refs", "keep"):    "",
+		filepath.Join(worktree, ".git"):                "gitdir: " + filepath.Join(keys, ".git") + "\n",
+	} {
+		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	const cell = `{"cell_type": "code", "execution_count": 3, "metadata": {"collapsed": true%s}, "source": [], "outputs": [{"output_type": "stream"}]}`
+	notebook := func(metadata string) string {
+		return "{\"cells\": [" + fmt.Sprintf(cell, metadata) + "],\r\n \"metadata\": {\"x\": 1e400, \"y\": \"\\r\\n\"}, \"nbformat\": 4}\n"
+	}
+	sources := map[string]string{
+		"a notebook": notebook(""), "a contradiction": notebook(`, "keep_output": false, "tags": ["keep_output"]`),
+		"a conflict": "<<<<<<< ours\n{}\n", "nothing": "", "a list": "[]", "broken off": `{"cells": [`,
+		"a large one": strings.Repeat(" ", 1<<20) + notebook(""),
+	}
+	goldens, _ := filepath.Glob("../../testdata/notebooks/*/in.ipynb")
+	for _, path := range goldens {
+		src, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		sources[path] = string(src)
+	}
+	run := func(t *testing.T, dir, src string, piped bool, argv ...string) (out, words string, code int) {
+		t.Helper()
+		cmd := exec.Command(argv[0], argv[1:]...)
+		cmd.Dir = dir
+		cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + home, "GIT_CONFIG_NOSYSTEM=1"}
+		var stdout, stderr bytes.Buffer
+		cmd.Stdout, cmd.Stderr = &stdout, &stderr
+		if cmd.Stdin = strings.NewReader(src); !piped {
+			file, err := os.CreateTemp(home, "*.ipynb")
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer file.Close()
+			if _, err = file.WriteString(src); err == nil {
+				_, err = file.Seek(0, io.SeekStart)
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			cmd.Stdin = file
+		}
+		if err := cmd.Run(); err != nil && cmd.ProcessState == nil {
+			t.Fatal(err)
+		}
+		return stdout.String(), stderr.String(), cmd.ProcessState.ExitCode()
+	}
+	for name, src := range sources {
+		for _, dir := range []string{home, keys, worktree} {
+			for _, args := range [][]string{nil, {"--keep-count"}} {
+				t.Run(name+" in "+filepath.Base(dir)+strings.Join(args, ""), func(t *testing.T) {
+					out, words, code := run(t, dir, src, true, append([]string{program, "nbstripout"}, args...)...)
+					for _, piped := range []bool{true, false} {
+						gotOut, gotWords, gotCode := run(t, dir, src, piped, append([]string{program + "-outputs"}, args...)...)
+						if gotOut != out || gotWords != words || gotCode != code {
+							t.Errorf("piped %v: code %d, %q, %.200q; want %d, %q, %.200q", piped, gotCode, gotWords, gotOut, code, words, out)
+						}
+					}
+					if name == "a notebook" && strings.Contains(out, "1e400") != (dir == home) {
+						t.Errorf("git's keys do not count: %q", out)
+					}
+				})
+			}
+		}
+	}
+}
+
+// TestOneNotebookAlone: without nbhush beside it, what is more than one notebook is an error.
+func TestOneNotebookAlone(t *testing.T) {
+	program, err := builtProgram()
+	if err != nil {
+		t.Fatal(err)
+	}
+	alone := filepath.Join(t.TempDir(), "nbhush-outputs")
+	if err := os.Link(program+"-outputs", alone); err != nil {
+		t.Skip("no hard links here")
+	}
+	out, err := exec.Command(alone, "--status").CombinedOutput()
+	if err == nil || !bytes.Contains(out, []byte("nbhush-outputs: hint: ./install.sh")) {
+		t.Errorf("%v: %s", err, out)
+	}
+}
+
+// TestInstalledClean: git's setting for one file names the quick program where there is one.
+func TestInstalledClean(t *testing.T) {
+	program, err := builtProgram()
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	for _, argv := range [][]string{{"git", "init", "-q"}, {program, "nbstripout", "--install"}, {"git", "config", "filter.nbstripout.clean"}} {
+		cmd := exec.Command(argv[0], argv[1:]...)
+		cmd.Dir = dir
+		cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + dir, "GIT_CONFIG_NOSYSTEM=1"}
+		out, err := cmd.CombinedOutput()
+		if err != nil {
+			t.Fatalf("%s: %v\n%s", cmd, err, out)
+		}
+		if want := `"` + program + "-outputs\"\n"; argv[0] == "git" && argv[1] == "config" && string(out) != want {
+			t.Errorf("the setting is %q, want %q", out, want)
+		}
 	}
 }

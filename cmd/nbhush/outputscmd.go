@@ -166,15 +166,9 @@ func (e *outputsError) Unwrap() error { return e.err }
 
 // inItsWords says what went wrong with the file, which is where says.
 func inItsWords(err error, where, file string) error {
-	words := "Could not strip '" + file + "': "
-	var broken *notebook.NotNotebookError
-	switch {
-	case errors.As(err, &broken):
-		words = "No valid notebook detected " + where + ": "
-	case errors.Is(err, fs.ErrNotExist):
+	words := outputs.Words(err, where, file)
+	if errors.Is(err, fs.ErrNotExist) {
 		err = errors.New("file not found")
-	case errors.Is(err, outputs.ErrContradiction):
-		words += "MetadataError: "
 	}
 	return &outputsError{words, err}
 }

@@ -38,14 +38,14 @@ func (m tests) Run() int {
 	return m.M.Run()
 }
 
-// builtProgram is the path of nbhush as install.sh builds it, made once for all tests.
+// builtProgram is the path of nbhush as install.sh builds it, made once for all
+// tests; nbhush-outputs lies beside it.
 var builtProgram = sync.OnceValues(func() (string, error) {
-	path := filepath.Join(testDir, "nbhush")
-	out, err := exec.Command("go", "build", "-trimpath", "-ldflags=-s -w", "-o", path, ".").CombinedOutput()
+	out, err := exec.Command("go", "build", "-trimpath", "-ldflags=-s -w", "-o", testDir, ".", "../nbhush-outputs").CombinedOutput()
 	if err != nil {
 		return "", fmt.Errorf("build: %w\n%s", err, out)
 	}
-	return path, nil
+	return filepath.Join(testDir, "nbhush"), nil
 })
 
 // TestScripts runs testdata/script, the manual by example. Each script has a

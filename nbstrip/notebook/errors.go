@@ -2,7 +2,7 @@ package notebook
 
 import (
 	"bytes"
-	"fmt"
+	"strconv"
 )
 
 // NotNotebookError says why some bytes are not a notebook, and never repeats any of them.
@@ -13,7 +13,7 @@ type NotNotebookError struct {
 }
 
 func (e *NotNotebookError) Error() string {
-	return fmt.Sprintf("line %d: not a notebook: %s", e.Line, e.Reason)
+	return "line " + strconv.Itoa(e.Line) + ": not a notebook: " + e.Reason
 }
 
 // newError returns the error for src, whose byte at pos cannot be there.

@@ -1,10 +1,9 @@
 package notebook
 
 import (
-	"encoding/binary"
-	"fmt"
 	"math"
 	"math/bits"
+	"strconv"
 )
 
 // maxDepth is how deep arrays and objects may nest; Python's parser gives up earlier.
@@ -21,8 +20,8 @@ type lexer struct {
 	depth int
 }
 
-func (l *lexer) fail(format string, args ...any) error {
-	return newError(l.src, l.pos, fmt.Sprintf(format, args...))
+func (l *lexer) fail(reason string) error {
+	return newError(l.src, l.pos, reason)
 }
 
 // peek skips white space and returns the byte at pos, 0 at the end of src.
@@ -56,7 +55,7 @@ func (l *lexer) space() byte {
 // expect skips white space and the byte c.
 func (l *lexer) expect(c byte) error {
 	if l.peek() != c {
-		return l.unexpected(fmt.Sprintf("%q", c))
+		return l.unexpected(quoted(c))
 	}
 	l.pos++
 	return nil
@@ -64,10 +63,12 @@ func (l *lexer) expect(c byte) error {
 
 func (l *lexer) unexpected(want string) error {
 	if l.pos >= len(l.src) {
-		return l.fail("the file ends where %s should be", want)
+		return l.fail("the file ends where " + want + " should be")
 	}
-	return l.fail("%s should be where something else is", want)
+	return l.fail(want + " should be where something else is")
 }
+
+func quoted(c byte) string { return strconv.QuoteRune(rune(c)) }
 
 // str reads a string.
 func (l *lexer) str() (span, error) {
@@ -140,7 +141,12 @@ func special(src []byte, i int) int {
 	return len(src)
 }
 
-func word(b []byte) uint64 { return binary.LittleEndian.Uint64(b) }
+// word is binary.LittleEndian.Uint64, whose package needs fifty others.
+func word(b []byte) uint64 {
+	_ = b[7]
+	return uint64(b[0]) | uint64(b[1])<<8 | uint64(b[2])<<16 | uint64(b[3])<<24 |
+		uint64(b[4])<<32 | uint64(b[5])<<40 | uint64(b[6])<<48 | uint64(b[7])<<56
+}
 
 // specials returns a word that has the high bit of a byte set where x has a
 // quote, backslash or control character. The lowest one that is set is exact; a
@@ -253,7 +259,7 @@ func (l *lexer) list(closing byte, item func() error) error {
 func (l *lexer) enter(closing byte) (more bool, err error) {
 	l.pos++
 	if l.depth++; l.depth > maxDepth {
-		return false, l.fail("arrays and objects nest deeper than %d", maxDepth)
+		return false, l.fail("arrays and objects nest deeper than " + strconv.Itoa(maxDepth))
 	}
 	if l.peek() == closing {
 		l.pos++
@@ -274,7 +280,7 @@ func (l *lexer) next(closing byte) (more bool, err error) {
 		l.depth--
 		return false, nil
 	}
-	return false, l.unexpected(fmt.Sprintf("a comma or %q", closing))
+	return false, l.unexpected("a comma or " + quoted(closing))
 }
 
 // named checks that a member of an object begins with a name.

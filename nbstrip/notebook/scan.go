@@ -2,6 +2,8 @@ package notebook
 
 import (
 	"bytes"
+	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -17,7 +19,7 @@ func ScanTexts(src []byte, each func(i int, t Text)) (*Notebook, error) {
 	s := scanner{lexer: lexer{src: src}, nb: nb, each: each, cell: -1, part: other}
 	s.anyValue, s.anyMember = s.value, s.member
 	if len(src) > maxSize {
-		return nil, s.fail("it is larger than %d bytes", maxSize)
+		return nil, s.fail("it is larger than " + strconv.Itoa(maxSize) + " bytes")
 	}
 	if mark := []byte("\ufeff"); bytes.HasPrefix(src, mark) {
 		s.pos = len(mark)
@@ -41,35 +43,37 @@ type scanner struct {
 	anyValue, anyMember func() error // value and member, made once
 }
 
-// Names and words that nbformat prescribes, by where they stand. They are not texts.
+// Names and words that nbformat prescribes, by where they stand. They are not
+// texts. Lists and not maps: these need no work at every start of a program.
 var (
-	notebookNames = setOf("cells worksheets metadata nbformat nbformat_minor orig_nbformat orig_nbformat_minor")
-	cellNames     = setOf("cell_type id metadata source input outputs attachments execution_count prompt_number language collapsed level")
-	outputNames   = setOf("output_type data metadata text name ename evalue traceback execution_count prompt_number stream etype " +
-		"png jpeg html svg latex json javascript pdf")
-	words = setOf("code markdown raw heading stream display_data execute_result error pyout pyerr stdout stderr")
+	notebookNames = []string{"cells", "worksheets", "metadata", "nbformat", "nbformat_minor", "orig_nbformat", "orig_nbformat_minor"}
+	cellNames     = []string{
+		"cell_type", "id", "metadata", "source", "input", "outputs", "attachments", "execution_count", "prompt_number",
+		"language", "collapsed", "level",
+	}
+	outputNames = []string{
+		"output_type", "data", "metadata", "text", "name", "ename", "evalue", "traceback", "execution_count", "prompt_number",
+		"stream", "etype", "png", "jpeg", "html", "svg", "latex", "json", "javascript", "pdf",
+	}
+	words = []string{
+		"code", "markdown", "raw", "heading", "stream", "display_data", "execute_result", "error", "pyout", "pyerr", "stdout", "stderr",
+	}
+	mimes = []string{
+		"text/plain", "text/html", "text/latex", "text/markdown", "image/png", "image/jpeg", "image/svg+xml",
+		"application/json", "application/javascript",
+	}
 )
 
-// common holds names that most notebooks have, so that not each of them is allocated again.
-var common = func() map[string]string {
-	all := map[string]string{}
-	for _, set := range []map[string]bool{
-		notebookNames, cellNames, outputNames, words,
-		setOf("text/plain text/html text/latex text/markdown image/png image/jpeg image/svg+xml application/json application/javascript"),
-	} {
-		for name := range set {
-			all[name] = name
+// common returns the name that b is if most notebooks have it, so that not each of them is allocated again.
+func common(b []byte) (name string, ok bool) {
+	for _, names := range [...][]string{cellNames, outputNames, words, notebookNames, mimes} {
+		for _, name := range names {
+			if string(b) == name {
+				return name, true
+			}
 		}
 	}
-	return all
-}()
-
-func setOf(list string) map[string]bool {
-	set := map[string]bool{}
-	for _, s := range strings.Fields(list) {
-		set[s] = true
-	}
-	return set
+	return "", false
 }
 
 func (s *scanner) notebook() error {
@@ -262,7 +266,7 @@ func (s *scanner) word() (string, error) {
 		return "", err
 	}
 	word := at.word(s.src)
-	if !words[word] {
+	if !slices.Contains(words, word) {
 		s.add(at, plain, true)
 	}
 	return word, nil
@@ -349,7 +353,7 @@ func (s *scanner) items(open byte, read func() error) error {
 
 // members reads an object. Where its names are not known they are texts. For
 // each member it calls member with its name, and where that is, at the value, which member reads.
-func (s *scanner) members(known map[string]bool, member func(name string, at Range) error) error {
+func (s *scanner) members(known []string, member func(name string, at Range) error) error {
 	if s.peek() != '{' {
 		return s.value()
 	}
@@ -360,7 +364,7 @@ func (s *scanner) members(known map[string]bool, member func(name string, at Ran
 			return err
 		}
 		end, word := s.pos, name.word(s.src)
-		if !known[word] {
+		if !slices.Contains(known, word) {
 			s.add(name, key, true)
 		}
 		if err := s.expect(':'); err != nil {

@@ -246,7 +246,7 @@ func checkTexts(t *testing.T, nb *Notebook, want []string) {
 		for _, s := range x.strings {
 			raw := string(s.bytes(nb.src))
 			for len(want) > 0 && want[0] != raw {
-				if word := naive(t, want[0]); common[string(word)] == "" {
+				if _, ok := common(naive(t, want[0])); !ok {
 					t.Fatalf("%q is in no text", want[0])
 				}
 				want = want[1:]

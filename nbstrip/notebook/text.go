@@ -58,7 +58,7 @@ func (s span) escaped() bool           { return s.end&escapedBit != 0 }
 // word returns the decoded string, which is short.
 func (s span) word(src []byte) string {
 	if !s.escaped() {
-		if w, ok := common[string(s.bytes(src))]; ok {
+		if w, ok := common(s.bytes(src)); ok {
 			return w
 		}
 		return string(s.bytes(src))

@@ -1,6 +1,9 @@
 package notebook
 
-import "bytes"
+import (
+	"bytes"
+	"strconv"
+)
 
 // Node is a JSON value by its place in the source, and what is to become of
 // it. The zero marks leave it as it is.
@@ -125,8 +128,11 @@ func (p *Parser) Parse(src []byte, shallow map[string]int) (*Node, error) {
 	if len(p.room) > maxKept || cap(p.open) > maxKept {
 		p.room, p.open = nil, nil
 	}
+	if p.open == nil { // at once what most notebooks need: in steps it takes memory of many sizes
+		p.open = make([]Node, 0, 64)
+	}
 	if len(src) > maxSize {
-		return nil, p.fail("it is larger than %d bytes", maxSize)
+		return nil, p.fail("it is larger than " + strconv.Itoa(maxSize) + " bytes")
 	}
 	if mark := []byte("\ufeff"); bytes.HasPrefix(src, mark) {
 		p.pos = len(mark)

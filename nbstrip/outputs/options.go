@@ -1,7 +1,7 @@
 package outputs
 
 import (
-	"fmt"
+	"errors"
 	"slices"
 	"strconv"
 	"strings"
@@ -77,7 +77,7 @@ func ParseSize(s string) (int, error) {
 	}
 	n, err := strconv.Atoi(digits)
 	if err != nil || n > 1<<40/unit {
-		return 0, fmt.Errorf("%q is no size; 50, 10k and 1M are", s)
+		return 0, errors.New(strconv.Quote(s) + " is no size; 50, 10k and 1M are")
 	}
 	return n * unit, nil
 }

@@ -43,7 +43,7 @@ type Stripper struct {
 
 // New returns a Stripper for o.
 func New(o Options) *Stripper {
-	s := &Stripper{o: o}
+	s := &Stripper{o: o, edits: make([]notebook.Edit, 0, 64)}
 	s.ofNotebook, s.keys = o.keys()
 	return s
 }
