@@ -22,8 +22,9 @@ func newJupyterCmd(a *app) *cobra.Command {
 		Short: "let Jupyter start every kernel behind nbhush, and save no value",
 		Long: `Puts a kernel provisioner and a server extension, which takes values out of notebooks
 before they are saved, into this user's Jupyter configuration: a marked block in
-jupyter_config.py, jupyter_server_config.d/nbhush.json and a folder of Python files, no
-pip and no kernel spec touched. Servers see it when they start next; disable puts all
+jupyter_config.py, jupyter_server_config.d/nbhush.json, a folder of Python files and a
+page extension (labextensions/nbhush-save) that says what a save took out; no pip and no
+kernel spec touched. Servers see it when they start next; disable puts all
 back to the byte.
 
 Programs that use Jupyter's libraries read no configuration (nbclient, papermill,
@@ -71,7 +72,7 @@ func (a *app) provisioner() (kernelspec.Provisioner, error) {
 
 // extension is the server extension that belongs to p.
 func extension(p kernelspec.Provisioner) jupyter.Extension {
-	return jupyter.Extension{Config: p.Dirs.Config, Folder: p.Folder, Binary: p.Binary}
+	return jupyter.Extension{Config: p.Dirs.Config, Data: p.Dirs.Data, Folder: p.Folder, Binary: p.Binary}
 }
 
 // jupyterStatus is what jupyter status --json prints.

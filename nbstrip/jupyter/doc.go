@@ -15,6 +15,8 @@
 //	        └─ behind the last chunk of an upload, or a checkpoint restored:
 //	           manager.get, nbhush strip -, and saved again if that changed it
 //
+//	the answer to the save, with names ──> page/static/remoteEntry.js: a note in JupyterLab
+//
 // Invariants. A save is never lost and never refused. It never waits longer than
 // 200 ms for an agent that does not answer, and after that not at all until a
 // thread has seen it answer; of an asynchronous manager the server goes on

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path"
 	"path/filepath"
 	"strings"
 
@@ -17,10 +16,14 @@ import (
 //go:embed nbhush_save/*.py
 var modules embed.FS
 
+//go:embed page
+var page embed.FS
+
 const (
 	module    = "nbhush_save"
 	configDir = "jupyter_server_config.d"
 	content   = `{"ServerApp":{"jpserver_extensions":{"` + module + `":true}}}` + "\n"
+	pageDir   = "labextensions/nbhush-save"
 	madeFile  = "made" // lists the folders that Enable made, for Disable
 )
 
@@ -31,6 +34,7 @@ const (
 // jupyter_config.py sees to.
 type Extension struct {
 	Config string // the user's Jupyter configuration folder
+	Data   string // the user's Jupyter data folder
 	Folder string // where the Python files go; home.Jupyter
 	Binary string // absolute path of nbhush, as the server will start it
 }
@@ -54,11 +58,13 @@ func (e *ForeignError) Hint() string { return "move that file away, then: nbhush
 
 func (e Extension) configFile() string { return filepath.Join(e.Config, configDir, "nbhush.json") }
 
-// Enable writes the Python files and then the file that names them. It reports
+// Enable writes the Python files, those of the page and then the file that names the first. It reports
 // whether anything changed; a second call changes nothing.
 func (e Extension) Enable() (changed bool, err error) {
-	if !filepath.IsAbs(e.Config) || !filepath.IsAbs(e.Folder) || !filepath.IsAbs(e.Binary) {
-		return false, fmt.Errorf("%s, %s and %s have to be absolute paths", e.Config, e.Folder, e.Binary)
+	for _, path := range []string{e.Config, e.Data, e.Folder, e.Binary} {
+		if !filepath.IsAbs(path) {
+			return false, fmt.Errorf("%q has to be an absolute path", path)
+		}
 	}
 	old, err := os.ReadFile(e.configFile())
 	switch {
@@ -68,10 +74,10 @@ func (e Extension) Enable() (changed bool, err error) {
 	case string(old) != content:
 		return false, &ForeignError{e.configFile()}
 	}
-	if changed, err = e.writeFiles(); err != nil || old != nil {
-		return changed, err
-	}
 	if err := e.makeDirs(); err != nil {
+		return false, err
+	}
+	if changed, err = e.writeFiles(); err != nil || old != nil {
 		return changed, err
 	}
 	return true, savefile.Write(e.configFile(), []byte(content), 0o600)
@@ -91,7 +97,13 @@ func (e Extension) Disable() (changed bool, err error) {
 		}
 		changed = true
 	}
-	dir := filepath.Join(e.Folder, module)
+	dir, page := filepath.Join(e.Folder, module), filepath.Join(e.Data, filepath.FromSlash(pageDir))
+	if _, err := os.Lstat(page); err == nil && filepath.IsAbs(page) {
+		changed = true
+		if err := os.RemoveAll(page); err != nil {
+			return changed, err
+		}
+	}
 	made, _ := os.ReadFile(filepath.Join(dir, madeFile))
 	for name := range strings.Lines(string(made)) {
 		_ = os.Remove(strings.TrimSuffix(name, "\n")) // only if nothing else is in it
@@ -131,20 +143,24 @@ func (e Extension) Status() Status {
 	return st
 }
 
-// files are the contents by name in the module's folder.
+// files are the contents by path.
 func (e Extension) files() map[string][]byte {
-	f := map[string][]byte{"place.py": place(e.Binary)}
-	entries, err := modules.ReadDir(module)
-	for _, entry := range entries {
-		var b []byte
-		if b, err = modules.ReadFile(path.Join(module, entry.Name())); err != nil {
-			break
+	f := map[string][]byte{filepath.Join(e.Folder, module, "place.py"): place(e.Binary)}
+	add := func(from fs.FS, root, to string) {
+		err := fs.WalkDir(from, root, func(path string, d fs.DirEntry, err error) error {
+			if err != nil || d.IsDir() {
+				return err
+			}
+			name := filepath.FromSlash(strings.TrimPrefix(path, root))
+			f[filepath.Join(to, name)], err = fs.ReadFile(from, path)
+			return err
+		})
+		if err != nil {
+			panic(err) // the files are part of the program
 		}
-		f[entry.Name()] = b
 	}
-	if err != nil {
-		panic(err) // the files are part of the program
-	}
+	add(modules, module, filepath.Join(e.Folder, module))
+	add(page, "page", filepath.Join(e.Data, filepath.FromSlash(pageDir)))
 	return f
 }
 
@@ -163,12 +179,10 @@ func place(binary string) []byte {
 }
 
 func (e Extension) writeFiles() (changed bool, err error) {
-	dir := filepath.Join(e.Folder, module)
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return false, err
-	}
-	for name, want := range e.files() {
-		to := filepath.Join(dir, name)
+	for to, want := range e.files() {
+		if err := os.MkdirAll(filepath.Dir(to), 0o700); err != nil {
+			return changed, err
+		}
 		if old, err := os.ReadFile(to); err == nil && bytes.Equal(old, want) {
 			continue
 		}
@@ -181,28 +195,39 @@ func (e Extension) writeFiles() (changed bool, err error) {
 }
 
 func (e Extension) differs() bool {
-	for name, want := range e.files() {
-		if got, err := os.ReadFile(filepath.Join(e.Folder, module, name)); err != nil || !bytes.Equal(got, want) {
+	for path, want := range e.files() {
+		if got, err := os.ReadFile(path); err != nil || !bytes.Equal(got, want) {
 			return true
 		}
 	}
 	return false
 }
 
-// makeDirs makes the folders of the configuration file and notes which were
-// not there, deepest first.
+// makeDirs makes the folders of Jupyter's in which files will be, and notes
+// which were not there, deepest first.
 func (e Extension) makeDirs() error {
-	var made []string
-	for _, dir := range []string{filepath.Dir(e.configFile()), e.Config} {
-		if _, err := os.Lstat(dir); errors.Is(err, fs.ErrNotExist) {
-			made = append(made, dir+"\n")
-		}
-	}
-	if len(made) == 0 {
-		return nil
-	}
-	if err := savefile.Write(filepath.Join(e.Folder, module, madeFile), []byte(strings.Join(made, "")), 0o600); err != nil {
+	list := filepath.Join(e.Folder, module, madeFile)
+	made, err := os.ReadFile(list)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	return os.MkdirAll(filepath.Dir(e.configFile()), 0o700)
+	labextensions := filepath.Dir(filepath.Join(e.Data, filepath.FromSlash(pageDir)))
+	noted := len(made)
+	for _, dir := range []string{filepath.Dir(e.configFile()), labextensions} {
+		for ; ; dir = filepath.Dir(dir) {
+			if _, err := os.Lstat(dir); !errors.Is(err, fs.ErrNotExist) {
+				break
+			}
+			made = append(made, dir+"\n"...)
+		}
+	}
+	if len(made) > noted {
+		if err := os.MkdirAll(filepath.Dir(list), 0o700); err != nil {
+			return err
+		}
+		if err := savefile.Write(list, made, 0o600); err != nil {
+			return err
+		}
+	}
+	return errors.Join(os.MkdirAll(filepath.Dir(e.configFile()), 0o700), os.MkdirAll(labextensions, 0o700))
 }

@@ -14,7 +14,7 @@ import (
 func newExtension(t *testing.T) (Extension, string) {
 	home := t.TempDir()
 	return Extension{
-		Config: filepath.Join(home, ".jupyter"), Folder: filepath.Join(home, "data", "jupyter"), Binary: filepath.Join(home, "nb\"hush\\é\xff"),
+		Config: filepath.Join(home, ".jupyter"), Data: filepath.Join(home, "share", "jupyter"), Folder: filepath.Join(home, "data", "jupyter"), Binary: filepath.Join(home, "nb\"hush\\é\xff"),
 	}, home
 }
 
@@ -49,6 +49,7 @@ func TestDisableRestores(t *testing.T) {
 		"nothing":      nil,
 		"a folder":     {".jupyter/"},
 		"both folders": {".jupyter/jupyter_server_config.d/"},
+		"extensions":   {"share/jupyter/labextensions/"},
 		"others' files": {
 			".jupyter/jupyter_server_config.d/other.json", ".jupyter/jupyter_server_config.json", "data/jupyter/nbhush_jupyter/x.py",
 		},
@@ -127,7 +128,7 @@ func TestDamageIsMended(t *testing.T) {
 
 func TestPlaceIsPython(t *testing.T) {
 	e, _ := newExtension(t)
-	got := string(e.files()["place.py"])
+	got := string(e.files()[filepath.Join(e.Folder, module, "place.py")])
 	if !strings.HasSuffix(got, `/nb\x22hush\x5c\xc3\xa9\xff")`+"\n") {
 		t.Errorf("got %s", got)
 	}

@@ -2,7 +2,8 @@
 
 usage: save_browser.py BASE_URL NOTEBOOK SCREENSHOT [automatic] < literal
 
-With automatic the server saves whatever is typed, as jupyter-collaboration does. Prints as JSON the notebook's file after each save and the dialogs that were seen.
+With automatic the server saves whatever is typed, as jupyter-collaboration does. Prints as JSON the notebook's file after each save, the dialogs that
+were seen, and how many notes the page showed in all, with their text.
 """
 
 import json
@@ -12,6 +13,7 @@ import browser
 
 BASE, PATH, SHOT = sys.argv[1:4]
 LITERAL = sys.stdin.read()
+NOTE = ".Toastify__toast-body:has-text('nbhush')"
 
 with browser.notebook(BASE, PATH) as nb:
     nb.page.wait_for_timeout(1000)  # for a dialog that comes before any save
@@ -22,5 +24,10 @@ with browser.notebook(BASE, PATH) as nb:
         file, seen = nb.save(marker, sys.argv[4:] == ["automatic"])
         saved.append(file)
         dialogs += seen
-    nb.page.screenshot(path=SHOT)
-print(json.dumps({"saved": saved, "dialogs": dialogs}))
+        if len(saved) == 1:
+            if sys.argv[4:] != ["automatic"]:
+                nb.page.locator(NOTE).first.wait_for(timeout=30_000)
+            nb.page.screenshot(path=SHOT)
+            notes = nb.page.locator(NOTE).all_inner_texts()
+    after = nb.page.locator(NOTE).count()  # the later saves took the same
+print(json.dumps({"saved": saved, "dialogs": dialogs, "notes": notes, "after": after}))

@@ -24,6 +24,7 @@ PATIENCE = 5.0  # seconds that the thread waits which looks whether the agent is
 PAUSES = (0.5, 1, 2, 5, 10, 30)  # seconds between its looks
 ALLOWANCE = 1 << 20  # bytes that are searched, while the server waits, for what looks like a secret
 SPARE = 4  # connections that are kept
+NAMES = 10  # that the page is told of
 
 
 class Guard:
@@ -56,8 +57,8 @@ class Guard:
         async def saved(result, model=None, path="", *_, **__):
             # Only the last chunk makes an upload a notebook.
             if isinstance(model, dict) and model.get("chunk") == -1 and is_notebook(path):
-                return await self.strip_kept(manager, save, path, threaded) or result
-            return result
+                result = await self.strip_kept(manager, save, path, threaded) or result
+            return self.told(result, path)
 
         async def restored(result, checkpoint_id=None, path="", *_, **__):
             if is_notebook(path):  # a checkpoint may be older than nbhush
@@ -181,8 +182,14 @@ class Guard:
             self.log.info("nbhush: took out of %s, before it was saved: %s", name_of(path), ", ".join(sorted(names)))
         self.took[name_of(path)] = names
 
+    def told(self, result, path):
+        """Return the model of a saved file with the names of what was taken out of it, for the page."""
+        names = self.took.get(name_of(path))
+        return {**result, "nbhush": sorted(names)[:NAMES]} if names and isinstance(result, dict) else result
+
     def failed(self, path, why):
         """Say why path was saved unchecked, unless that was said; see to the agent."""
+        self.took.pop(name_of(path), None)
         self.unchecked[name_of(path)] = None
         if not isinstance(why, agent.Away):
             # Only the kind: what the error says may be the notebook's text.
