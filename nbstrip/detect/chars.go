@@ -96,7 +96,28 @@ func random(b []byte) bool {
 	}
 	piece := longestPiece(b)
 	s := shapeOf(piece)
-	return len(piece) >= 12 && s.space+s.other == 0 && s.digit >= 2 && s.letters() >= 2 && s.turns >= 3
+	if len(piece) < 12 || s.space+s.other > 0 {
+		return false
+	}
+	return s.digit >= 2 && s.letters() >= 2 && s.turns >= 3 || len(piece) >= 24 && s.digit > 0 && mixesCase(piece)
+}
+
+// mixesCase reports whether letters change their case as no names do: in
+// camelCase a small letter seldom stands alone between two capitals, nor two capitals together.
+func mixesCase(b []byte) bool {
+	alone, together, changes := 0, 0, 0
+	for i := 1; i < len(b); i++ {
+		if isUpper(b[i-1]) && isLower(b[i]) || isLower(b[i-1]) && isUpper(b[i]) {
+			changes++
+		}
+		if isUpper(b[i-1]) && isUpper(b[i]) {
+			together++
+		}
+		if i >= 2 && isUpper(b[i-2]) && isLower(b[i-1]) && isUpper(b[i]) {
+			alone++
+		}
+	}
+	return alone >= 2 && together >= 2 && changes*4 >= len(b)
 }
 
 // longestPiece returns the longest piece of b without separators.

@@ -49,16 +49,55 @@ func placeholder(v []byte) bool {
 		return false
 	}
 	low := strings.ToLower(string(v))
-	for _, w := range standIns {
-		if strings.Contains(low, w) {
-			return true
-		}
+	if standsIn(low) {
+		return true
 	}
 	core := strings.TrimFunc(low, func(r rune) bool { return r < 'a' || r > 'z' })
 	if commonWords()[core] || commonWords()[low] || core == "" && len(v) < 8 {
 		return true
 	}
 	return template(v) || dull(v) || isConstant(v)
+}
+
+// standsIn reports whether a stand-in makes low, a value in lower case, no
+// secret. A short one inside of what is random is there by chance: of keys with
+// 64 characters one in ten thousand has "your" or "xxxx" in it.
+func standsIn(low string) bool {
+	rest := low
+	for _, w := range standIns {
+		for at := strings.Index(low, w); at >= 0; {
+			if !byChance(low, at, w) {
+				return true
+			}
+			rest = strings.ReplaceAll(rest, w, "")
+			next := strings.Index(low[at+1:], w)
+			if next < 0 {
+				break
+			}
+			at += 1 + next
+		}
+	}
+	return len(rest) < len(low) && (!random([]byte(rest)) || inOrder(rest))
+}
+
+// byChance reports whether the word w at low[at:] may be part of a random value:
+// longer ones are not met there, and what somebody wrote has ends.
+func byChance(low string, at int, w string) bool {
+	end := at + len(w)
+	return len(w) <= 6 && isAlnum(w[0]) && at > 0 && end < len(low) && isAlnum(low[at-1]) && isAlnum(low[end]) &&
+		!(w[0] == w[1] && (low[at-1] == w[0] || low[end] == w[0])) // more of xxxx
+}
+
+// inOrder reports whether half of the characters of s follow from the one before or the
+// one before that, as in abc123def456 and 1a2b3c4d.
+func inOrder(s string) bool {
+	n := 0
+	for i := 2; i < len(s); i++ {
+		if d := int(s[i]) - int(s[i-1]); -1 <= d && d <= 1 || s[i]-s[i-2] <= 1 {
+			n++
+		}
+	}
+	return 2*n > len(s)-2
 }
 
 // template reports whether v is one of <name>, [name], {name}, $name, %name%.
@@ -68,8 +107,10 @@ func template(v []byte) bool {
 	}
 	first, last := v[0], v[len(v)-1]
 	switch {
-	case first == '<' && last == '>', first == '[' && last == ']', first == '{' && last == '}', first == '%' && last == '%', first == '(' && last == ')', first == '_' && last == '_':
+	case first == '<' && last == '>', first == '[' && last == ']', first == '{' && last == '}', first == '%' && last == '%', first == '(' && last == ')':
 		return true
+	case first == '_' && last == '_':
+		return !random(v)
 	case first == '$' || first == '{':
 		return bytes.IndexFunc(v[1:], func(r rune) bool { return r > 127 || !isWord[r] }) < 0
 	}
