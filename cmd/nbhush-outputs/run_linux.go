@@ -78,7 +78,7 @@ func blocks(fd uintptr) bool {
 func readFile(path string) ([]byte, error) {
 	for {
 		fd, err := syscall.Open(path, syscall.O_RDONLY|syscall.O_CLOEXEC, 0)
-		if err == syscall.EINTR { //nolint:errorlint // as it comes from the system
+		if err == syscall.EINTR {
 			continue
 		}
 		if err != nil {
@@ -104,7 +104,7 @@ func readAll(fd int) ([]byte, error) {
 		}
 		n, err := syscall.Read(fd, b[len(b):cap(b)])
 		switch {
-		case err == syscall.EINTR: //nolint:errorlint // as it comes from the system
+		case err == syscall.EINTR:
 		case err != nil:
 			return nil, err
 		case n == 0:
@@ -118,7 +118,7 @@ func readAll(fd int) ([]byte, error) {
 func writeAll(fd int, b []byte) error {
 	for len(b) > 0 {
 		n, err := syscall.Write(fd, b)
-		if err != nil && err != syscall.EINTR { //nolint:errorlint // as it comes from the system
+		if err != nil && err != syscall.EINTR {
 			return err
 		}
 		b = b[max(n, 0):]

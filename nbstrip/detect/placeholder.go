@@ -85,7 +85,7 @@ func standsIn(low string) bool {
 func byChance(low string, at int, w string) bool {
 	end := at + len(w)
 	return len(w) <= 6 && isAlnum(w[0]) && at > 0 && end < len(low) && isAlnum(low[at-1]) && isAlnum(low[end]) &&
-		!(w[0] == w[1] && (low[at-1] == w[0] || low[end] == w[0])) // more of xxxx
+		(w[0] != w[1] || low[at-1] != w[0] && low[end] != w[0]) // no more of xxxx
 }
 
 // inOrder reports whether half of the characters of s follow from the one before or the
