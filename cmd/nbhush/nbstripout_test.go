@@ -127,6 +127,9 @@ func TestOneNotebook(t *testing.T) {
 	for name, src := range sources {
 		for _, dir := range []string{home, keys, worktree} {
 			for _, args := range [][]string{nil, {"--keep-count"}} {
+				if strings.HasSuffix(name, ".ipynb") && (dir != home || args != nil) {
+					continue // nothing of theirs differs there
+				}
 				t.Run(name+" in "+filepath.Base(dir)+strings.Join(args, ""), func(t *testing.T) {
 					out, words, code := run(t, dir, src, true, append([]string{program, "nbstripout"}, args...)...)
 					for _, piped := range []bool{true, false} {
