@@ -64,6 +64,11 @@ def pages(base, width=1200, height=700, scale=1, place="lab"):
 
         def notebook(path):
             page = context.new_page()
+            # jupyter-collaboration asks so on a machine that is busy.
+            page.add_locator_handler(
+                page.locator(".jp-Dialog", has_text="taking some time to load").get_by_role("button", name="Continue waiting"),
+                lambda button: button.click(),
+            )
             page.goto("%s/%s/tree/%s?token=%s" % (base, place, path, os.environ["JUPYTER_TOKEN"]))
             page.locator(".jp-Notebook .jp-Cell .cm-content").first.wait_for(timeout=90_000)
             return Notebook(page, path)
