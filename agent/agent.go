@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"os"
 	"strings"
 	"sync"
 	"time"
@@ -39,6 +40,7 @@ type agent struct {
 	providers *provider.Resolver
 	follows   follows
 	grants    grants
+	own       ownRules
 	epoch     epoch
 	around    surroundings
 	found     found
@@ -69,6 +71,7 @@ type parts struct {
 	alerts    *alerts      // may be nil
 	programs  string       // the folder of nbhush-providers
 	userHome  string       // where the user's programs keep credentials; may be ""
+	settings  string       // the file of the user's settings; "": none
 }
 
 func newAgent(p parts) *agent {
@@ -89,6 +92,10 @@ func newAgent(p parts) *agent {
 		a.heads.log, a.heads.path = l, l.Path()
 	}
 	a.grants = grants{list: policy.NewGrants(p.grants), file: p.grants, over: a.epoch.next, now: time.Now}
+	a.own = ownRules{path: p.settings}
+	if home, err := os.UserHomeDir(); err == nil {
+		a.own.home = realDir(home)
+	}
 	a.values = newValues(p.store, a.names, a.kernels.any, p.log)
 	a.values.past, a.values.file = a.past.All, p.served
 	a.values.changed = a.epoch.next
@@ -136,16 +143,24 @@ func (w asker) who() audit.Who {
 // yes and the audit log has noted it. Nothing else serves a value.
 func (a *agent) resolve(ctx context.Context, w asker, s scope, name secret.Name) (secret.Value, error) {
 	entry := audit.Entry{Who: w.who(), Op: audit.OpGet, Name: name}
-	d := s.decide(name)
-	entry.Reason = d.Reason
+	d, err := a.decide(w, s, name)
+	if err != nil {
+		return secret.Value{}, err
+	}
+	in := ""
+	if profile := s.profile(); profile != "" {
+		in = ", profile " + profile
+	}
+	entry.Reason = d.Reason + in
 	if !d.Allow {
 		denied := &api.Error{Code: api.CodeDenied, Message: d.Reason, Mend: d.Hint}
-		if d.Ask && w.asks && a.stored(name) {
-			denied.Code, denied.Name = api.CodeConsent, string(name)
+		if d.Ask && w.asks && (d.Listed || a.stored(name)) {
+			denied.Code, denied.Name = api.CodeConsent, api.JoinName(s.asked, string(name))
+			denied.Profile, denied.Session = s.profile(), d.Listed && d.Rule == nil
 			d.Reason = "needs consent: " + d.Reason
 		}
 		entry.Verdict = audit.Denied
-		entry.Name, entry.Reason = a.harmless(name, d.Reason)
+		entry.Name, entry.Reason = a.harmless(name, d.Reason+in)
 		if err := a.note(entry); err != nil {
 			return secret.Value{}, err
 		}
@@ -163,6 +178,32 @@ func (a *agent) resolve(ctx context.Context, w asker, s scope, name secret.Name)
 		return secret.Value{}, noted
 	}
 	return value, err
+}
+
+// decide is the scope's decision. A grant for one get is used up by it.
+func (a *agent) decide(w asker, s scope, name secret.Name) (policy.Decision, error) {
+	for {
+		d := s.decide(name)
+		if !d.Allow || d.Grant == nil || !d.Grant.Once || d.Grant.Answer {
+			return d, nil
+		}
+		used := *d.Grant
+		was, err := a.grants.remove(func(g policy.Grant) bool { return g == used })
+		if err != nil {
+			return d, err
+		}
+		a.epoch.next() // or the hook would serve it again for a second
+		if len(was) > 0 {
+			if w.kernel != nil {
+				w.kernel.given.Store(api.JoinName(s.asked, string(name)), true)
+			}
+			return d, nil
+		}
+		// Somebody else was quicker, with a grant that this scope still has.
+		if s, err = a.scope(w, s.asked); err != nil {
+			return d, err
+		}
+	}
 }
 
 // stored reports whether the store has a value called name.

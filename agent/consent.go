@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"crypto/subtle"
@@ -28,6 +29,8 @@ func (s *session) Consent(ctx context.Context, name secret.Name, answer api.Answ
 	if err != nil {
 		return secret.Value{}, err
 	}
+	text := name
+	profile, name := splitName(name)
 	if _, err := secret.ParseName(string(name)); err != nil {
 		return secret.Value{}, err
 	}
@@ -37,7 +40,7 @@ func (s *session) Consent(ctx context.Context, name secret.Name, answer api.Answ
 		entry.Name, entry.Reason = a.harmless(name, "not sent by the hook of a kernel that asks")
 		return secret.Value{}, errors.Join(fail(api.CodeDenied, "", "only the hook of a kernel says what the user answered"), a.note(entry))
 	}
-	sc, err := a.scope(w)
+	sc, err := a.scope(w, profile)
 	if err != nil {
 		return secret.Value{}, err
 	}
@@ -49,7 +52,7 @@ func (s *session) Consent(ctx context.Context, name secret.Name, answer api.Answ
 	if !d.Allow && !d.Ask {
 		return a.resolve(ctx, w, sc, name)
 	}
-	g := policy.Grant{Name: name}
+	g := policy.Grant{Name: name, Profile: sc.profile()}
 	denied := &api.Error{Code: api.CodeDenied, Message: d.Reason, Mend: d.Hint}
 	switch answer {
 	case api.AnswerOnce:
@@ -58,6 +61,10 @@ func (s *session) Consent(ctx context.Context, name secret.Name, answer api.Answ
 	case api.AnswerKernel:
 		g.Kernel = w.kernel.key()
 		entry.Reason = "for this kernel"
+		if d.Listed && d.Rule == nil { // the profile asks once a session
+			g.Name = ""
+			entry.Reason = "for this kernel, all of the profile " + g.Profile
+		}
 	case api.AnswerNotebook:
 		if g.Notebook = w.kernel.notebook; g.Notebook == "" {
 			return secret.Value{}, fail(api.CodeBadInput, "", "this kernel has no notebook that a grant could be for")
@@ -72,6 +79,9 @@ func (s *session) Consent(ctx context.Context, name secret.Name, answer api.Answ
 		entry.Reason = "the user said no"
 		denied.Message = "you said no to " + string(name)
 	}
+	if g.Profile != "" && g.Name != "" {
+		entry.Reason += ", profile " + g.Profile
+	}
 	yes := g.Kernel != "" || g.Notebook != "" || answer == api.AnswerOnce
 	if yes {
 		entry.Verdict = audit.Allowed
@@ -85,15 +95,12 @@ func (s *session) Consent(ctx context.Context, name secret.Name, answer api.Answ
 	case !yes:
 		return secret.Value{}, denied
 	case answer == api.AnswerOnce:
-		if s.given == nil {
-			s.given = map[secret.Name]bool{}
-		}
-		s.given[name] = true
+		w.kernel.given.Store(string(text), true)
 	default:
 		if _, err := a.grants.add(g); err != nil {
 			return secret.Value{}, err
 		}
-		if sc, err = a.scope(w); err != nil {
+		if sc, err = a.scope(w, profile); err != nil {
 			return secret.Value{}, err
 		}
 	}
@@ -117,16 +124,8 @@ func (s *session) Refresh(_ context.Context, held []api.Held) (r api.Refreshed, 
 	case a.values.isLocked():
 		return r, errLocked
 	}
-	sc, err := a.scope(w)
-	if err != nil {
-		return r, err
-	}
 	for _, h := range held {
-		name, err := secret.ParseName(h.Name)
-		if err != nil {
-			return r, err
-		}
-		if err := s.refresh(w, sc, name, h.Sum, &r); err != nil {
+		if err := s.refresh(w, h, &r); err != nil {
 			for _, b := range r.New {
 				clear(b)
 			}
@@ -137,15 +136,25 @@ func (s *session) Refresh(_ context.Context, held []api.Held) (r api.Refreshed, 
 }
 
 // refresh adds to r what has to be done about one name.
-func (s *session) refresh(w asker, sc scope, name secret.Name, sum []byte, r *api.Refreshed) error {
-	a, d := s.agent, sc.decide(name)
+func (s *session) refresh(w asker, h api.Held, r *api.Refreshed) error {
+	a := s.agent
+	profile, text := api.SplitName(h.Name)
+	name, err := secret.ParseName(text)
+	if err != nil {
+		return err
+	}
+	sc, err := a.scope(w, profile)
+	if err != nil {
+		return err
+	}
+	d := sc.decide(name)
 	entry := audit.Entry{Who: w.who(), Op: audit.OpRevoke, Name: name, Verdict: audit.Allowed, Reason: d.Reason}
 	gone := func() error {
 		entry.Name, entry.Reason = a.harmless(name, "taken from a running kernel: "+entry.Reason)
-		r.Gone = append(r.Gone, string(name))
+		r.Gone = append(r.Gone, h.Name)
 		return a.note(entry)
 	}
-	if !sc.keep(name) && (!d.Ask || !s.given[name]) {
+	if _, given := w.kernel.given.Load(h.Name); !sc.keep(name) && (!d.Ask || !given) {
 		return gone()
 	}
 	p, err := sc.from(name)
@@ -158,7 +167,7 @@ func (s *session) refresh(w asker, sc scope, name secret.Name, sum []byte, r *ap
 		value, err = a.values.get(name)
 	} else { // as it was served last: providers are asked elsewhere
 		value, _ = a.values.servedNow(p.sourceKey(name))
-		from = fmt.Sprintf(", from %s", p.config.Secrets[name].From)
+		from = fmt.Sprintf(", from %s", p.source(name, w).Ref)
 		if value.Len() == 0 {
 			return nil
 		}
@@ -171,14 +180,15 @@ func (s *session) refresh(w asker, sc scope, name secret.Name, sum []byte, r *ap
 		return err
 	}
 	now := sha256.Sum256(value.Reveal())
-	if !d.Allow || subtle.ConstantTimeCompare(now[:], sum) == 1 {
+	once := d.Grant != nil && d.Grant.Once // is for a get
+	if !d.Allow || once || subtle.ConstantTimeCompare(now[:], h.Sum) == 1 {
 		value.Wipe()
 		return nil
 	}
 	if r.New == nil {
 		r.New = map[string][]byte{}
 	}
-	r.New[string(name)] = value.Reveal()
+	r.New[h.Name] = value.Reveal()
 	entry.Op, entry.Reason = audit.OpRotate, "a new value for a running kernel: "+d.Reason+from
 	return a.note(entry)
 }
@@ -194,7 +204,7 @@ func (s *session) AddRule(_ context.Context, q api.Rule) (api.Rule, error) {
 		return api.Rule{}, err
 	}
 	name, err := secret.ParseName(q.Name)
-	if err != nil {
+	if err != nil && (q.Name != "" || q.Profile == "" || q.Deny) {
 		return api.Rule{}, err
 	}
 	if q.Notebook, err = notebookPath(q.Notebook); err != nil {
@@ -205,13 +215,21 @@ func (s *session) AddRule(_ context.Context, q api.Rule) (api.Rule, error) {
 		return api.Rule{}, fail(api.CodeBadInput, "", "only an answer in a kernel grants something to that kernel alone")
 	case q.Notebook == "" && !q.Deny:
 		return api.Rule{}, fail(api.CodeBadInput, "list the name in "+policy.FileName+", or name a notebook", "a name is allowed for one notebook")
+	case q.Once && (q.Deny || q.Name == ""):
+		return api.Rule{}, fail(api.CodeBadInput, "", "once is for a grant of one name")
 	case !q.Until.IsZero() && !q.Until.After(time.Now()):
 		return api.Rule{}, fail(api.CodeBadInput, "", "%s is over", q.Until.Format(time.RFC3339))
 	}
-	g := policy.Grant{Name: name, Deny: q.Deny, Notebook: q.Notebook, Until: q.Until}
+	g := policy.Grant{Name: name, Deny: q.Deny, Notebook: q.Notebook, Until: q.Until, Profile: q.Profile, Once: q.Once}
 	reason := []string{"all kernels"}
 	if g.Notebook != "" {
 		reason[0] = g.Notebook
+	}
+	if g.Profile != "" {
+		reason = append(reason, "profile "+g.Profile)
+	}
+	if g.Once {
+		reason = append(reason, "once")
 	}
 	if !g.Until.IsZero() {
 		reason = append(reason, "until "+g.Until.UTC().Format(time.RFC3339))
@@ -249,7 +267,7 @@ func (s *session) Revoke(_ context.Context, q api.RevokeRequest) ([]api.Rule, er
 		return nil, err
 	}
 	name, err := secret.ParseName(q.Name)
-	if err != nil {
+	if err != nil && (q.Name != "" || q.Profile == "") {
 		return nil, err
 	}
 	if q.Notebook, err = notebookPath(q.Notebook); err != nil {
@@ -259,7 +277,8 @@ func (s *session) Revoke(_ context.Context, q api.RevokeRequest) ([]api.Rule, er
 	list := []api.Rule{}
 	_, err = a.grants.remove(func(g policy.Grant) bool {
 		shown := a.shown(g)
-		gone := g.Name == name && g.Deny == q.Deny && (q.Notebook == "" || q.Notebook == shown.Notebook)
+		gone := g.Name == name && g.Deny == q.Deny && (q.Notebook == "" || q.Notebook == shown.Notebook) &&
+			(q.Profile == "" || q.Profile == g.Profile)
 		if gone {
 			list = append(list, shown)
 		}
@@ -274,7 +293,7 @@ func (s *session) Revoke(_ context.Context, q api.RevokeRequest) ([]api.Rule, er
 		if q.Deny {
 			what = "denied"
 		}
-		return nil, fail(api.CodeNotFound, "nbhush grants", "nothing was %s for %s", what, name)
+		return nil, fail(api.CodeNotFound, "nbhush grants", "nothing was %s for %s", what, cmp.Or(string(name), "the profile "+q.Profile))
 	}
 	reason := fmt.Sprintf("%d taken back", len(list))
 	return list, a.note(audit.Entry{Who: w.who(), Op: audit.OpRevoke, Name: name, Verdict: audit.Allowed, Reason: reason})
@@ -292,7 +311,7 @@ func (a *agent) shown(g policy.Grant) api.Rule {
 func ruleOf(g policy.Grant) api.Rule {
 	pid, _, _ := strings.Cut(g.Kernel, "-")
 	n, _ := strconv.Atoi(pid) // 0 where there is no kernel
-	return api.Rule{Name: string(g.Name), Deny: g.Deny, Notebook: g.Notebook, Kernel: n, Since: g.Since, Until: g.Until}
+	return api.Rule{Name: string(g.Name), Deny: g.Deny, Notebook: g.Notebook, Kernel: n, Since: g.Since, Until: g.Until, Profile: g.Profile, Once: g.Once}
 }
 
 // notebookPath returns the path in the form in which kernels' notebooks are known.

@@ -46,27 +46,29 @@ type followed struct {
 
 // sourceOf says again where a name comes from, by what is approved then.
 type sourceOf struct {
-	dir  string // of the nbhush.toml
-	name secret.Name
-	ref  secret.Ref
+	dir     string // of the nbhush.toml
+	profile string
+	name    secret.Name
+	ref     secret.Ref
 }
 
-// source returns what a provider is asked for the name that p says a source for.
-func (p *project) source(name secret.Name, w asker) provider.Source {
-	s := p.config.Secrets[name]
+// source returns what a provider is asked for the name that r says a source for.
+func (r *rule) source(name secret.Name, w asker) provider.Source {
+	s, _ := r.config.In(r.profile, name)
 	return provider.Source{
 		Name: name, Ref: s.From, TTL: s.TTL, Stale: s.Stale, Poll: s.Poll,
-		Dir: p.dir(), Providers: p.config.Providers, Env: w.environment(),
+		Dir: r.dir(), Providers: r.config.Providers, Env: w.environment(),
 	}
 }
 
 // sourceKey names the source of name to values.
-func (p *project) sourceKey(name secret.Name) string {
-	return p.path + "\x00" + string(name) + "\x00" + p.config.Secrets[name].From.String()
+func (r *rule) sourceKey(name secret.Name) string {
+	s, _ := r.config.In(r.profile, name)
+	return r.path + "\x00" + string(name) + "\x00" + s.From.String()
 }
 
 // follow notes that the asker has a value of a document.
-func (a *agent) follow(w asker, p *project, name secret.Name, got provider.Answer) {
+func (a *agent) follow(w asker, r *rule, name secret.Name, got provider.Answer) {
 	if w.kernel == nil && !got.Leased {
 		return
 	}
@@ -81,7 +83,8 @@ func (a *agent) follow(w asker, p *project, name secret.Name, got provider.Answe
 		f = &followed{kernels: map[*kernel]struct{}{}, has: map[string]sourceOf{}}
 		fs.docs[got.Document] = f
 	}
-	f.has[p.sourceKey(name)] = sourceOf{p.dir(), name, p.config.Secrets[name].From}
+	from, _ := r.config.In(r.profile, name)
+	f.has[r.sourceKey(name)] = sourceOf{r.dir(), r.profile, name, from.From}
 	if w.kernel == nil {
 		f.shell = true
 		return
@@ -223,10 +226,11 @@ func (a *agent) poll(f *followed, w asker) {
 	asked := false
 	for served, of := range has {
 		p, err := a.projects.of(of.dir)
-		if err != nil || !p.says(of.name) || p.sourceKey(of.name) != served {
+		r := rule{project: p, profile: of.profile}
+		if err != nil || !r.says(of.name) || r.sourceKey(of.name) != served {
 			continue // it was edited, or is not approved any more: nobody is asked in its name
 		}
-		s := p.source(of.name, w)
+		s := r.source(of.name, w)
 		if !asked {
 			asked = true
 			next, err = a.providers.Poll(ctx, s)

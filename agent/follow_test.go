@@ -173,7 +173,8 @@ func TestPollFails(t *testing.T) {
 	}
 	k := w.kernels.add(ancestors(t), nil, api.Kernel{Dir: dir})
 	a := asker{line: ancestors(t), kernel: k}
-	f := &followed{kernels: map[*kernel]struct{}{k: {}}, has: map[string]sourceOf{p.sourceKey("SOURCED"): {dir: dir, name: "SOURCED"}}}
+	r := rule{project: p}
+	f := &followed{kernels: map[*kernel]struct{}{k: {}}, has: map[string]sourceOf{r.sourceKey("SOURCED"): {dir: dir, name: "SOURCED"}}}
 	for range 3 {
 		w.poll(f, a)
 	}
@@ -184,7 +185,7 @@ func TestPollFails(t *testing.T) {
 	if err != nil || bytes.Count(log, []byte(`"verdict":"error"`)) != 1 {
 		t.Errorf("noted %d times", bytes.Count(log, []byte(`"verdict":"error"`)))
 	}
-	src := p.source("SOURCED", a)
+	src := r.source("SOURCED", a)
 	if src.Poll != time.Second {
 		t.Errorf("poll is %v", src.Poll)
 	}

@@ -78,6 +78,7 @@ func (f ghostFile) load() []*kernel {
 		ghosts = append(ghosts, &kernel{
 			id: e.ID, proc: proc, also: also, info: e.Kernel, outer: before.nearest(line), ghost: true, notebook: notebookOf(e.Kernel),
 			sourced: e.Sourced,
+			dir:     realDir(e.Kernel.Dir),
 		})
 	}
 	return ghosts

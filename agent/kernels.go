@@ -6,13 +6,15 @@ import (
 	"path/filepath"
 	"slices"
 	"sync"
+	"sync/atomic"
 
 	"github.com/nbhush/nbhush/agent/api"
+	"github.com/nbhush/nbhush/agent/policy"
 	"github.com/nbhush/nbhush/agent/socket"
 )
 
-// kernel is one registered hook and what runs below it. But for sourced it does
-// not change after it was registered.
+// kernel is one registered hook and what runs below it. But for the last three
+// fields it does not change after it was registered.
 type kernel struct {
 	id    string
 	proc  socket.Process // the hook
@@ -24,6 +26,10 @@ type kernel struct {
 	// notebook is the path of the notebook, which grants may be for: it is known
 	// if the kernel runs in the notebook's own folder.
 	notebook string
+	dir      string // in which it runs, without symbolic links
+
+	chosen atomic.Pointer[policy.Choice] // the profile of its session, once that is known
+	given  sync.Map                      // names, as they were asked for, that it got once
 
 	// sourced are the sources, as values calls them, of what it got of providers.
 	// kernels.mu guards it; what it holds does not change.
@@ -48,6 +54,14 @@ func notebookOf(k api.Kernel) string {
 		return ""
 	}
 	return filepath.Join(of, filepath.Base(k.Notebook))
+}
+
+// realDir returns dir without symbolic links, as far as it is there.
+func realDir(dir string) string {
+	if real, err := filepath.EvalSymlinks(dir); err == nil {
+		return real
+	}
+	return filepath.Clean(dir)
 }
 
 // kernels are the registered ones. It is safe for concurrent use.
@@ -95,7 +109,7 @@ func (k *kernel) is(p socket.Process) bool {
 func (ks *kernels) add(line, running []socket.Process, info api.Kernel) *kernel {
 	ks.mu.Lock()
 	defer ks.mu.Unlock()
-	k := &kernel{id: "k-" + rand.Text()[:12], proc: line[0], info: info, notebook: notebookOf(info)}
+	k := &kernel{id: "k-" + rand.Text()[:12], proc: line[0], info: info, notebook: notebookOf(info), dir: realDir(info.Dir)}
 	// The hook itself came back: it takes the place of its ghost.
 	ks.live = slices.DeleteFunc(ks.live, func(g *kernel) bool {
 		back := g.ghost && g.proc.Is(k.proc)

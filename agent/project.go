@@ -35,6 +35,10 @@ type projects struct {
 
 	mu    sync.Mutex
 	known map[string]knownProject // by the path of the nbhush.toml
+
+	guards     []policy.Approval // those with rules or profiles
+	guardsAt   stamp
+	guardsRead bool
 }
 
 type knownProject struct {
@@ -100,21 +104,99 @@ func (ps *projects) keep(k knownProject) {
 func (ps *projects) forget() {
 	ps.mu.Lock()
 	defer ps.mu.Unlock()
-	ps.known = nil
+	ps.known, ps.guardsRead = nil, false
 }
 
-// rule is what counts for one kernel: the project that it runs in and what was
-// said of single names. Without a kernel it is the project alone.
+// guarded returns p, the project of dir, or that of an nbhush.toml nearer to dir
+// which was approved with rules or profiles and is no longer there: a kernel
+// could have removed it.
+func (ps *projects) guarded(dir string, p project) (project, error) {
+	at, ok := stampOf(ps.file) // before it is read, so that a change in between is seen next time
+	ps.mu.Lock()
+	all, fresh := ps.guards, ok && ps.guardsRead && ps.guardsAt == at
+	ps.mu.Unlock()
+	if !fresh {
+		list, err := ps.approvals.List()
+		if err != nil {
+			return p, err
+		}
+		all = slices.DeleteFunc(list, func(a policy.Approval) bool { return !a.Guards })
+		ps.mu.Lock()
+		ps.guards, ps.guardsAt, ps.guardsRead = all, at, ok
+		ps.mu.Unlock()
+	}
+	for i := range all {
+		a := &all[i]
+		above := filepath.Dir(a.Path)
+		if !within(dir, above) || p.path != "" && within(filepath.Dir(p.path), above) {
+			continue
+		}
+		if _, err := os.Stat(a.Path); errors.Is(err, fs.ErrNotExist) {
+			return project{path: a.Path, approval: a}, nil
+		}
+	}
+	return p, nil
+}
+
+// within reports whether dir is above or below it.
+func within(dir, above string) bool {
+	rel, err := filepath.Rel(above, dir)
+	return err == nil && filepath.IsLocal(rel)
+}
+
+// ownRules keeps what the last look at the user's settings said of rules for as
+// long as the file is the same by its stat. It is safe for concurrent use.
+type ownRules struct {
+	path, home string
+
+	mu    sync.Mutex
+	known bool
+	at    stamp
+	all   []policy.Rule // not changed in place
+}
+
+// current returns the rules. An error means that nothing is allowed to a kernel:
+// a denial may be among them.
+func (o *ownRules) current() ([]policy.Rule, error) {
+	if o.path == "" {
+		return nil, nil
+	}
+	at, ok := stampOf(o.path) // before it is read, so that a change in between is seen next time
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.known && ok && at == o.at {
+		return o.all, nil
+	}
+	all, err := policy.OwnRules(o.path, o.home)
+	if err != nil {
+		return nil, badInput(err)
+	}
+	o.known, o.at, o.all = ok, at, all
+	return all, nil
+}
+
+// rule is what counts for one kernel: the project that it runs in, in which
+// profile, and what was said of single names. Without a kernel it is the project
+// alone.
 type rule struct {
 	project
-	kernel *kernel
-	grants []policy.Grant
+	profile string
+	kernel  *kernel
+	grants  []policy.Grant
+	own     []policy.Rule
+	shell   bool // the user's own command asks for all that the project lists
 }
 
 func (r rule) request(name secret.Name) policy.Request {
-	q := policy.Request{Name: name, ConfigPath: r.path, ConfigHash: r.hash, Now: time.Now()}
-	if r.kernel != nil {
-		q.Kernel, q.Notebook = r.kernel.key(), r.kernel.notebook
+	q := policy.Request{
+		Name: name, ConfigPath: r.path, ConfigHash: r.hash, Dir: filepath.Dir(r.path), Profile: r.profile,
+		Now: time.Now(), Rules: r.own, Shell: r.shell,
+	}
+	if k := r.kernel; k != nil {
+		q.Kernel, q.Notebook, q.Spec, q.Language = k.key(), k.notebook, k.info.Spec, k.info.Language
+		if r.path == "" {
+			q.Dir = k.dir
+		}
 	}
 	return q
 }
@@ -123,18 +205,34 @@ func (r rule) decide(name secret.Name) policy.Decision {
 	return policy.Decide(r.request(name), r.config, r.approval, r.grants...)
 }
 
+// approved reports whether the project's nbhush.toml is approved as it is.
+func (p project) approved() bool { return p.config != nil && p.approval.Approves(p.path, p.hash) }
+
 // scope is the rule by which one asker gets values: the rules that must all say
 // yes, or none for the owner.
 type scope struct {
 	owner  bool
 	rules  []rule
-	source *project // whose sources count for the owner, or nil
+	source *rule  // whose sources count for the owner, or nil
+	asked  string // the profile that was asked for with the name, or ""
 }
 
-// scope of w: the nbhush.toml of its kernel and, for a kernel that runs inside
-// another, of those too, so that nobody gets more by starting a kernel.
-func (a *agent) scope(w asker) (scope, error) {
-	s := scope{owner: w.kernel == nil}
+// profile returns the one that is on.
+func (s scope) profile() string {
+	if s.source != nil {
+		return s.source.profile
+	}
+	if len(s.rules) == 0 {
+		return ""
+	}
+	return s.rules[0].profile
+}
+
+// scope of w, which asks for names in a profile, "" being that of its session:
+// the nbhush.toml of its kernel and, for a kernel that runs inside another, of
+// those too, so that nobody gets more by starting a kernel.
+func (a *agent) scope(w asker, profile string) (scope, error) {
+	s := scope{owner: w.kernel == nil, asked: profile}
 	if s.owner {
 		return s, nil
 	}
@@ -142,14 +240,58 @@ func (a *agent) scope(w asker) (scope, error) {
 	if err != nil {
 		return scope{}, err
 	}
+	own, err := a.own.current()
+	if err != nil {
+		return scope{}, err
+	}
 	for k := w.kernel; k != nil; k = k.outer {
 		p, err := a.projects.of(k.info.Dir)
+		if err == nil {
+			p, err = a.projects.guarded(k.dir, p)
+		}
 		if err != nil {
 			return scope{}, fmt.Errorf("policy for %s: %w", k.info.Dir, err)
 		}
-		s.rules = append(s.rules, rule{p, k, grants})
+		r := rule{project: p, kernel: k, grants: grants, own: own, profile: k.choose(p).Profile}
+		if k == w.kernel && profile != "" {
+			r.profile = profile
+		}
+		s.rules = append(s.rules, r)
 	}
 	return s, nil
+}
+
+// choose returns the profile of the kernel's session. It is what the first look at
+// an approved nbhush.toml with profiles says, and then stays: a kernel's
+// environment does not change either when a branch does.
+func (k *kernel) choose(p project) policy.Choice {
+	if !p.approved() {
+		return policy.Choice{}
+	}
+	if c := k.chosen.Load(); c != nil {
+		return *c
+	}
+	c, err := choose(p, policy.Wanted{Env: k.info.Profile}, k.notebook)
+	var unknown *policy.UnknownProfileError
+	switch {
+	case errors.As(err, &unknown): // Decide says no to it
+		return policy.Choice{Profile: unknown.Profile}
+	case c.By != "":
+		k.chosen.CompareAndSwap(nil, &c)
+	}
+	return c
+}
+
+// choose says which profile counts in p for a notebook, which may be "".
+func choose(p project, w policy.Wanted, notebook string) (policy.Choice, error) {
+	w.Branch = func() string { return policy.Branch(filepath.Dir(p.path)) }
+	if notebook != "" {
+		w.Notebook = func() string {
+			profile, _ := policy.NotebookProfile(notebook) // a notebook that cannot be read says nothing
+			return profile
+		}
+	}
+	return p.config.Choose(w)
 }
 
 func (s scope) decide(name secret.Name) policy.Decision {
@@ -181,7 +323,7 @@ func (s scope) keep(name secret.Name) bool {
 func (s scope) once(name secret.Name) scope {
 	rules := slices.Clone(s.rules)
 	for i := range rules {
-		rules[i].grants = append(slices.Clip(rules[i].grants), policy.Grant{Name: name, Once: true})
+		rules[i].grants = append(slices.Clip(rules[i].grants), policy.Grant{Name: name, Profile: rules[i].profile, Answer: true})
 	}
-	return scope{rules: rules}
+	return scope{rules: rules, asked: s.asked}
 }

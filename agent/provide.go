@@ -25,19 +25,19 @@ const (
 	maxAsking  = 8 // providers that one request asks at once
 )
 
-// from says where name comes from by the rule s: the project that says so, which
+// from says where name comes from by the rule s: the rule that says so, which
 // is nil for the store. Projects that do not agree are an error: a kernel inside
 // another one must not choose for it.
-func (s scope) from(name secret.Name) (*project, error) {
+func (s scope) from(name secret.Name) (*rule, error) {
 	if s.owner {
 		if p := s.source; p != nil && p.says(name) {
 			return p, nil
 		}
 		return nil, nil
 	}
-	var first *project
+	var first *rule
 	for i := range s.rules {
-		p := &s.rules[i].project
+		p := &s.rules[i]
 		if !p.says(name) {
 			p = nil
 		}
@@ -52,29 +52,46 @@ func (s scope) from(name secret.Name) (*project, error) {
 	return first, nil
 }
 
-// says reports whether p says where name comes from, in a file that is approved
+// says reports whether r says where name comes from, in a file that is approved
 // as it is: what the user consents to by a name is what the store has.
-func (p project) says(name secret.Name) bool {
-	return p.config != nil && !p.config.Secrets[name].From.IsZero() && rule{project: p}.decide(name).Allow
+func (r rule) says(name secret.Name) bool {
+	s, listed := r.config.In(r.profile, name)
+	return listed && !s.From.IsZero() && r.approved()
 }
 
-func sameSource(p, q *project, name secret.Name) bool {
-	a, b := p.config.Secrets[name], q.config.Secrets[name]
+func sameSource(p, q *rule, name secret.Name) bool {
+	a, _ := p.config.In(p.profile, name)
+	b, _ := q.config.In(q.profile, name)
 	return a.From == b.From && (p.path == q.path ||
 		filepath.Dir(p.path) == filepath.Dir(q.path) && maps.Equal(p.config.Providers[a.From.Scheme], q.config.Providers[a.From.Scheme]))
 }
 
-// sources returns the project whose sources count when the owner asks in dir, or
-// nil. A file that cannot be read has none: the owner's own store goes on.
-func (a *agent) sources(dir string) *project {
-	if !filepath.IsAbs(dir) {
-		return nil
+// sources returns the rule whose sources count when the owner asks in dir, or
+// nil. A file that cannot be read has none: the owner's own store goes on. But
+// who names a profile gets what that has, or an error.
+func (a *agent) sources(dir string, w policy.Wanted) (*rule, policy.Choice, error) {
+	var p project
+	var err error
+	if filepath.IsAbs(dir) {
+		p, err = a.projects.of(dir)
 	}
-	p, err := a.projects.of(dir)
-	if err != nil || p.config == nil {
-		return nil
+	if err != nil && w.Flag == "" {
+		return nil, policy.Choice{}, nil
 	}
-	return &p
+	if err != nil {
+		return nil, policy.Choice{}, err
+	}
+	c, err := choose(p, w, "")
+	if err != nil {
+		return nil, c, badInput(err)
+	}
+	if c.Profile != "" && (w.Flag != "" || w.Env != "") && !p.approved() {
+		return nil, c, fail(api.CodeDenied, "look at it, then run in its folder: nbhush allow", "%s is not approved", p.path)
+	}
+	if p.config == nil {
+		return nil, c, nil
+	}
+	return &rule{project: p, profile: c.Profile}, c, nil
 }
 
 // value takes the value called name from where s says that it is. from says it
@@ -95,7 +112,7 @@ func (a *agent) value(ctx context.Context, w asker, s scope, name secret.Name) (
 	if a.values.isLocked() {
 		return secret.Value{}, "", errLocked
 	}
-	entry := p.config.Secrets[name]
+	entry, _ := p.config.In(p.profile, name)
 	from = fmt.Sprintf(", from %s", entry.From)
 	got, err := a.providers.Get(ctx, p.source(name, w))
 	source := p.sourceKey(name)
@@ -122,7 +139,11 @@ func (a *agent) value(ctx context.Context, w asker, s scope, name secret.Name) (
 // offers reports whether the owner's project would say where name comes from if
 // it were approved.
 func (s scope) offers(name secret.Name) bool {
-	return s.owner && s.source != nil && !s.source.config.Secrets[name].From.IsZero()
+	if !s.owner || s.source == nil {
+		return false
+	}
+	entry, _ := s.source.config.In(s.source.profile, name)
+	return !entry.From.IsZero()
 }
 
 func providerError(name secret.Name, entry policy.Secret, err error) *api.Error {

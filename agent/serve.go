@@ -155,7 +155,7 @@ func serveLocked(ctx context.Context, o Options, logger *slog.Logger) error {
 		approvals: policy.NewApprovals(o.Home.Allowed()), allowed: o.Home.Allowed(), grants: o.Home.Grants(),
 		audit: journal, log: logger,
 		ghosts: filepath.Join(o.Home.Run, "kernels.json"), stop: cancel, looks: o.Looks, alerts: alerts,
-		programs: programs(), userHome: o.UserHome,
+		programs: programs(), userHome: o.UserHome, settings: o.Home.ConfigFile(),
 	})
 	a.mover = mover
 	defer a.close()

@@ -16,6 +16,7 @@ import (
 
 	"github.com/nbhush/nbhush/agent/api"
 	"github.com/nbhush/nbhush/agent/audit"
+	"github.com/nbhush/nbhush/agent/policy"
 	"github.com/nbhush/nbhush/agent/secret"
 	"github.com/nbhush/nbhush/agent/socket"
 )
@@ -44,6 +45,7 @@ var routes = map[string]handler{
 	"GET /v1/allowed":           func(s *session, r *http.Request) (any, error) { return s.Allowed(r.Context()) },
 	"POST /v1/rules":            postRule,
 	"GET /v1/rules":             func(s *session, r *http.Request) (any, error) { return s.Rules(r.Context()) },
+	"POST /v1/explain":          postExplain,
 	"POST /v1/revoke":           postRevoke,
 	"POST /v1/lock":             func(s *session, r *http.Request) (any, error) { return s.Lock(r.Context()) },
 	"POST /v1/unlock":           postUnlock,
@@ -84,20 +86,22 @@ func postGet(s *session, r *http.Request) (any, error) {
 		return nil, err
 	}
 	var values map[secret.Name]secret.Value
+	var on api.Profile
 	var err error
+	in := policy.Wanted{Flag: q.Profile, Env: q.Env}
 	if q.All {
-		values, err = s.GetAll(r.Context(), q.Dir)
+		values, on, err = s.getAll(r.Context(), q.Dir, in)
 	} else {
 		names := make([]secret.Name, len(q.Names))
 		for i, name := range q.Names {
 			names[i] = secret.Name(name)
 		}
-		values, err = s.Get(r.Context(), names, q.Dir)
+		values, on, err = s.get(r.Context(), names, q.Dir, in)
 	}
 	if err != nil {
 		return nil, err
 	}
-	res := api.GetResult{Values: make(map[string][]byte, len(values))}
+	res := api.GetResult{Values: make(map[string][]byte, len(values)), Profile: on}
 	for name, value := range values {
 		res.Values[string(name)] = value.Reveal()
 		if at := s.agent.values.expires(name); !at.IsZero() {
@@ -132,6 +136,14 @@ func postRule(s *session, r *http.Request) (any, error) {
 		return nil, err
 	}
 	return s.AddRule(r.Context(), q)
+}
+
+func postExplain(s *session, r *http.Request) (any, error) {
+	var q api.ExplainRequest
+	if err := readJSON(r, &q); err != nil {
+		return nil, err
+	}
+	return s.Explain(r.Context(), q)
 }
 
 func postRevoke(s *session, r *http.Request) (any, error) {
@@ -208,24 +220,34 @@ func (a *agent) handler() http.Handler {
 		}
 		writeError(w, fail(api.CodeNotFound, "", "the agent has no such request"))
 	})
-	return guard(mux)
+	return a.guard(mux)
 }
 
 // guard refuses what a browser sends before anything looks at it: a page can
 // make its browser speak to local servers, DNS rebinding included, but not leave
-// these headers out or name this host.
-func guard(next http.Handler) http.Handler {
+// these headers out or name this host. The audit log has it.
+func (a *agent) guard(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set(api.VersionHeader, strconv.Itoa(api.Version))
 		_, origin := r.Header["Origin"]
 		_, referer := r.Header["Referer"]
 		if origin || referer || r.Host != "nbhush" {
 			w.Header().Set("Connection", "close")
+			a.noteWebPage(r)
 			writeError(w, fail(api.CodeDenied, "", "requests of web pages are refused"))
 			return
 		}
 		next.ServeHTTP(w, r)
 	})
+}
+
+// noteWebPage notes that a browser asked. It says nothing that the page chose.
+func (a *agent) noteWebPage(r *http.Request) {
+	who := audit.Who{}
+	if s, ok := r.Context().Value(sessionKey{}).(*session); ok {
+		who = asker{line: s.line, exe: s.exe, kernel: a.kernels.of(s.line)}.who()
+	}
+	_ = a.note(audit.Entry{Who: who, Op: audit.OpGet, Verdict: audit.Denied, Reason: "request of a web page"})
 }
 
 func serve(w http.ResponseWriter, r *http.Request, h handler) {

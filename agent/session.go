@@ -34,10 +34,9 @@ type session struct {
 	agent *agent
 	line  []socket.Process
 	exe   string
-	was   *kernel              // that it belonged to, the last time it asked
-	own   *kernel              // that it registered
-	given map[secret.Name]bool // once, to its kernel
-	conn  *wipedConn           // nil in tests
+	was   *kernel    // that it belonged to, the last time it asked
+	own   *kernel    // that it registered
+	conn  *wipedConn // nil in tests
 
 	shared *shared.Region // with the process at the other end of a stream, or nil
 }
@@ -189,57 +188,105 @@ func (s *session) Delete(_ context.Context, name secret.Name) (api.Secret, error
 
 // Get returns the values of all names, or an error and none.
 func (s *session) Get(ctx context.Context, names []secret.Name, dir string) (map[secret.Name]secret.Value, error) {
+	values, _, err := s.get(ctx, names, dir, policy.Wanted{})
+	return values, err
+}
+
+// get is Get in a profile, which it returns.
+func (s *session) get(ctx context.Context, names []secret.Name, dir string, in policy.Wanted) (map[secret.Name]secret.Value, api.Profile, error) {
+	var on api.Profile
 	if len(names) > maxNames {
-		return nil, fail(api.CodeBadInput, "", "%d names at once are too many", len(names))
+		return nil, on, fail(api.CodeBadInput, "", "%d names at once are too many", len(names))
 	}
 	for _, name := range names {
 		if _, err := secret.ParseName(string(name)); err != nil {
-			return nil, err
+			return nil, on, err
 		}
 	}
 	w, err := s.asker()
 	if err != nil {
-		return nil, err
+		return nil, on, err
 	}
-	sc, err := s.agent.scope(w)
+	sc, err := s.agent.scope(w, s.agent.asked(w, in))
 	if err != nil {
-		return nil, err
+		return nil, on, err
 	}
 	if sc.owner {
-		sc.source = s.agent.sources(dir)
+		var c policy.Choice
+		if sc.source, c, err = s.agent.sources(dir, in); err != nil {
+			return nil, on, err
+		}
+		on = api.Profile{Profile: c.Profile, By: c.By}
 	}
-	return s.agent.resolveAll(ctx, w, sc, names)
+	values, err := s.agent.resolveAll(ctx, w, sc, names)
+	return values, on, err
+}
+
+// asked returns the profile that the process of a kernel asks for. Where its
+// project has none, NBHUSH_PROFILE is for other projects.
+func (a *agent) asked(w asker, in policy.Wanted) string {
+	if in.Flag != "" || w.kernel == nil || in.Env == "" {
+		return in.Flag
+	}
+	if p, err := a.projects.of(w.kernel.info.Dir); err != nil || len(p.config.Known()) == 0 {
+		return ""
+	}
+	return in.Env
 }
 
 // GetAll returns the values of all names that the nbhush.toml of dir lists. It
 // must be approved also when the owner asks: who runs a command in a folder
 // that somebody else made has not said that it may have his secrets.
 func (s *session) GetAll(ctx context.Context, dir string) (map[secret.Name]secret.Value, error) {
+	values, _, err := s.getAll(ctx, dir, policy.Wanted{})
+	return values, err
+}
+
+// getAll is GetAll in a profile, which it returns. What a rule denies is left out.
+func (s *session) getAll(ctx context.Context, dir string, in policy.Wanted) (map[secret.Name]secret.Value, api.Profile, error) {
+	var on api.Profile
 	if !filepath.IsAbs(dir) {
-		return nil, fail(api.CodeBadInput, "", "a directory must be given by its absolute path")
+		return nil, on, fail(api.CodeBadInput, "", "a directory must be given by its absolute path")
 	}
 	w, err := s.asker()
 	if err != nil {
-		return nil, err
-	}
-	sc, err := s.agent.scope(w)
-	if err != nil {
-		return nil, err
+		return nil, on, err
 	}
 	if w.kernel != nil {
 		dir = w.kernel.info.Dir
 	}
+	sc, err := s.agent.scope(w, s.agent.asked(w, in))
+	if err != nil {
+		return nil, on, err
+	}
 	p, err := s.agent.projects.of(dir)
 	if err != nil {
-		return nil, err
+		return nil, on, err
 	}
 	if p.path == "" {
-		return nil, fail(api.CodeNotFound, "make one that lists the names under [secrets], then run: nbhush allow",
+		return nil, on, fail(api.CodeNotFound, "make one that lists the names under [secrets], then run: nbhush allow",
 			"there is no %s in %s or above", policy.FileName, dir)
 	}
-	sc = scope{rules: append(sc.rules, rule{project: p})}
-	return s.agent.resolveAll(ctx, w, sc, p.config.Names())
+	if sc.owner {
+		r := rule{project: p, shell: true}
+		c, err := choose(p, in, "")
+		if err != nil {
+			return nil, on, badInput(err)
+		}
+		if r.own, err = s.agent.own.current(); err != nil {
+			return nil, on, err
+		}
+		r.profile, on = c.Profile, api.Profile{Profile: c.Profile, By: c.By}
+		sc = scope{rules: []rule{r}}
+	}
+	names := slices.DeleteFunc(p.config.NamesIn(sc.profile()), func(name secret.Name) bool { return ruledOut(sc.decide(name)) })
+	values, err := s.agent.resolveAll(ctx, w, sc, names)
+	return values, on, err
 }
+
+// ruledOut reports whether a rule says no to a name, so that who asks for all of
+// a project is not told of an error.
+func ruledOut(d policy.Decision) bool { return d.Rule != nil && d.Rule.Verdict == policy.Deny }
 
 func (s *session) Allow(_ context.Context, path, hash string) (api.Allowed, error) {
 	w, err := s.owner(audit.OpAllow, "")
@@ -261,7 +308,7 @@ func (s *session) Allow(_ context.Context, path, hash string) (api.Allowed, erro
 	if err := s.agent.note(entry); err != nil {
 		return api.Allowed{}, err
 	}
-	ap, err := s.agent.approvals.Allow(path, hash, c.Names())
+	ap, err := s.agent.approvals.Allow(path, hash, c)
 	s.agent.projects.forget()
 	s.agent.epoch.next()
 	return allowed(ap), err
@@ -414,11 +461,47 @@ func (s *session) Search(ctx context.Context, text []byte) (match.Result, error)
 
 // Value returns one value. It does not wait for a provider: the answers of a
 // stream have an order, and text that waits to be searched is behind this one.
+// The name may be one that api.JoinName made.
 func (s *session) Value(ctx context.Context, name secret.Name) (secret.Value, error) {
 	ctx, cancel := context.WithTimeout(ctx, streamTime)
 	defer cancel()
-	values, err := s.Get(ctx, []secret.Name{name}, "")
+	profile, name := splitName(name)
+	values, _, err := s.get(ctx, []secret.Name{name}, "", policy.Wanted{Flag: profile})
 	return values[name], err
+}
+
+func splitName(text secret.Name) (profile string, name secret.Name) {
+	profile, rest := api.SplitName(string(text))
+	return profile, secret.Name(rest)
+}
+
+// Profile says which profile is on for the kernel that asks.
+func (s *session) Profile(context.Context) (api.Profile, error) {
+	w, err := s.asker()
+	if err != nil {
+		return api.Profile{}, err
+	}
+	sc, err := s.agent.scope(w, "")
+	if err != nil || sc.owner {
+		return api.Profile{}, err
+	}
+	r := sc.rules[0]
+	return api.Profile{Profile: r.profile, By: w.kernel.choose(r.project).By, Known: r.config.Known()}, nil
+}
+
+// Refused notes what the hook of a kernel refused at its endpoint.
+func (s *session) Refused(_ context.Context, q api.Refused) error {
+	w, err := s.asker()
+	if err != nil {
+		return err
+	}
+	if s.own == nil {
+		return fail(api.CodeDenied, "", "only the hook of a kernel says what it refused")
+	}
+	entry := audit.Entry{Who: w.who(), Op: audit.OpGet, Verdict: audit.Denied}
+	entry.Who.PID, entry.Who.Exe = q.PID, executable(q.PID)
+	_, entry.Reason = s.agent.harmless("", "refused by the hook: "+q.Why)
+	return s.agent.note(entry)
 }
 
 // Again notes that a hook served a value again within its lease.
@@ -430,7 +513,12 @@ func (s *session) Again(_ context.Context, name secret.Name, times int) error {
 	if s.own == nil {
 		return fail(api.CodeDenied, "", "only the hook of a kernel answers for the agent")
 	}
-	name, reason := s.agent.harmless(name, fmt.Sprintf("%d times more within %v, by the hook", times, api.Lease))
+	profile, name := splitName(name)
+	more := ""
+	if profile != "" {
+		more = ", profile " + profile
+	}
+	name, reason := s.agent.harmless(name, fmt.Sprintf("%d times more within %v, by the hook", times, api.Lease)+more)
 	return s.agent.note(audit.Entry{Who: w.who(), Op: audit.OpGet, Name: name, Verdict: audit.Allowed, Reason: reason})
 }
 
@@ -440,7 +528,7 @@ func (s *session) Names(context.Context) ([]secret.Name, error) {
 	if err != nil {
 		return nil, err
 	}
-	sc, err := s.agent.scope(w)
+	sc, err := s.agent.scope(w, "")
 	if err != nil {
 		return nil, err
 	}
@@ -449,9 +537,11 @@ func (s *session) Names(context.Context) ([]secret.Name, error) {
 	}
 	names := []secret.Name{}
 	for _, r := range sc.rules[:1] {
-		names = append(names, r.config.Names()...)
+		names = append(names, r.config.NamesIn(r.profile)...)
 		for _, g := range r.grants {
-			names = append(names, g.Name)
+			if g.Name != "" {
+				names = append(names, g.Name)
+			}
 		}
 	}
 	slices.Sort(names)
@@ -531,20 +621,29 @@ func (s *session) end() {
 // grant collects what the kernel of w may have now.
 func (a *agent) grant(ctx context.Context, w asker) api.Grant {
 	g := api.Grant{ID: w.kernel.id, Notebook: w.kernel.notebook}
-	sc, err := a.scope(w)
+	sc, err := a.scope(w, "")
 	if err != nil {
 		g.Notice = badInput(err)
 		return g
 	}
 	p := sc.rules[0]
-	g.Config = p.path
+	g.Config, g.Profile = p.path, p.profile
 	if p.config == nil {
 		return g
 	}
-	var missing []secret.Name
+	var missing, names []secret.Name
+	for _, name := range p.config.NamesIn(p.profile) {
+		switch d := sc.decide(name); {
+		case ruledOut(d):
+		case d.Listed, d.Grant != nil && d.Grant.Once: // nobody can be asked yet
+			g.Notice = asksFirst(name, p.profile)
+		default:
+			names = append(names, name)
+		}
+	}
 	ctx, cancel := context.WithTimeout(ctx, grantTime)
 	defer cancel()
-	for _, r := range a.resolveEach(ctx, w, sc, p.config.Names()) {
+	for _, r := range a.resolveEach(ctx, w, sc, names) {
 		switch {
 		case errors.Is(r.err, &api.Error{Code: api.CodeNotFound}):
 			missing = append(missing, r.name)
@@ -561,6 +660,16 @@ func (a *agent) grant(ctx context.Context, w asker) api.Grant {
 		g.Notice = notThere(missing)
 	}
 	return g
+}
+
+// asksFirst is the notice for names that a kernel does not have at its start.
+func asksFirst(name secret.Name, profile string) *api.Error {
+	in := ""
+	if profile != "" {
+		in = " in the profile " + profile
+	}
+	return fail(api.CodeConsent, "ask in a cell, and you are asked: nbhush.get(\""+string(name)+"\") or nbhush get "+string(name),
+		"this kernel starts without %s, which needs your yes%s", name, in)
 }
 
 func tooNew(version int) *api.Error {

@@ -315,6 +315,18 @@ func (s *session) frame(ctx context.Context, out []byte, op api.Op, payload []by
 			}
 		}
 		return api.AppendFrame(out, api.StatusOK, nil), nil
+	case api.OpProfile:
+		on, err := s.Profile(ctx)
+		return appendReply(out, on, err), nil
+	case api.OpRefused:
+		var q api.Refused
+		if err := json.Unmarshal(payload, &q); err != nil {
+			return appendError(out, fail(api.CodeBadInput, "", "what was refused is not the JSON that it should be")), nil
+		}
+		if err := s.Refused(ctx, q); err != nil {
+			return appendError(out, err), nil
+		}
+		return api.AppendFrame(out, api.StatusOK, nil), nil
 	case api.OpNames:
 		names, err := s.Names(ctx)
 		return appendReply(out, names, err), nil

@@ -25,6 +25,7 @@
 //	GET    /v1/allowed             -> []Allowed
 //	POST   /v1/rules               Rule -> Rule              (allows or denies one name)
 //	GET    /v1/rules               -> []Rule
+//	POST   /v1/explain             ExplainRequest -> Explanation
 //	POST   /v1/revoke              RevokeRequest -> []Rule   (what was taken back)
 //	POST   /v1/lock                -> Status
 //	POST   /v1/unlock              UnlockRequest -> Status
@@ -37,7 +38,7 @@ import "time"
 
 // Version is the version of this protocol. An agent serves every version up
 // to its own; a client that is newer than its agent says so and asks for a restart.
-const Version = 3
+const Version = 4
 
 // Limits of what either side reads from the other, in bytes.
 const (
@@ -69,7 +70,11 @@ type Error struct {
 	Code    Code   `json:"code"`
 	Message string `json:"message"`
 	Mend    string `json:"hint,omitempty"`
-	Name    string `json:"name,omitempty"` // of the secret, where the code is CodeConsent
+	Name    string `json:"name,omitempty"` // of the secret, as it was asked for, where the code is CodeConsent
+	// Profile is the one that is on, where the code is CodeConsent. Session says that a yes for
+	// the kernel is one to all that the project lists in that profile.
+	Profile string `json:"profile,omitempty"`
+	Session bool   `json:"session,omitempty"`
 }
 
 func (e *Error) Error() string { return e.Message }
@@ -121,6 +126,9 @@ type GetRequest struct {
 	Names []string `json:"names"`
 	All   bool     `json:"all,omitempty"`
 	Dir   string   `json:"dir"`
+
+	Profile string `json:"profile,omitempty"`     // the profile that is wanted
+	Env     string `json:"profile_env,omitempty"` // NBHUSH_PROFILE, which counts less, and only in projects with profiles
 }
 
 // GetResult holds the values by name. It is only ever made for the wire:
@@ -128,6 +136,7 @@ type GetRequest struct {
 type GetResult struct {
 	Values  map[string][]byte    `json:"values"`
 	Expires map[string]time.Time `json:"expires,omitempty"` // of those that will
+	Profile Profile              `json:"profile,omitzero"`  // that was on
 }
 
 // AllowRequest names an nbhush.toml by its absolute path, and the SHA-256 (hex)
@@ -147,10 +156,13 @@ type Allowed struct {
 
 // Rule is what the user said of one name beside any nbhush.toml. A grant is for a
 // notebook, by its absolute path, or for one kernel, which only an answer in
-// that kernel can make; a denial without a notebook is for all kernels.
+// that kernel can make; a denial without a notebook is for all kernels. A grant
+// without a name is for all that the project lists in the profile.
 type Rule struct {
 	Name     string    `json:"name"`
 	Deny     bool      `json:"deny,omitempty"`
+	Profile  string    `json:"profile,omitempty"`
+	Once     bool      `json:"once,omitempty"` // for one get
 	Notebook string    `json:"notebook,omitempty"`
 	Kernel   int       `json:"kernel,omitempty"` // PID of its hook
 	Since    time.Time `json:"since,omitzero"`
@@ -158,11 +170,13 @@ type Rule struct {
 }
 
 // RevokeRequest takes back what was granted of a name, or denied if Deny is set:
-// for one notebook and its kernels, or everywhere if Notebook is empty.
+// for one notebook and its kernels, or everywhere if Notebook is empty. Without a
+// name it takes back what was granted of the profile.
 type RevokeRequest struct {
 	Name     string `json:"name"`
 	Deny     bool   `json:"deny,omitempty"`
 	Notebook string `json:"notebook,omitempty"`
+	Profile  string `json:"profile,omitempty"` // "": of every profile
 }
 
 // UnlockRequest carries the vault's passphrase, empty where none is needed.

@@ -43,6 +43,10 @@ const (
 	OpRefresh Op = 'R'
 	// OpFound: the payload is a JSON list of Found, the reply has none. Who sends it need not wait.
 	OpFound Op = 'S'
+	// OpProfile: no payload; the reply's payload is a Profile in JSON, that of the asking kernel.
+	OpProfile Op = 'W'
+	// OpRefused: the payload is a Refused in JSON, the reply has none. Only a hook may send it.
+	OpRefused Op = 'D'
 )
 
 // Status of a reply frame.
@@ -57,6 +61,13 @@ const (
 type Again struct {
 	Name  string `json:"name"`
 	Times int    `json:"times"`
+}
+
+// Refused says that a hook refused a request at its kernel's endpoint, for the
+// audit log: whoever asked does not belong to the kernel.
+type Refused struct {
+	PID int    `json:"pid,omitempty"` // of who asked, 0 where that is not known
+	Why string `json:"why"`
 }
 
 // Consent is what the user answered when the hook asked whether its kernel may
@@ -110,6 +121,9 @@ type Kernel struct {
 	Dir      string `json:"dir"`                // working directory of the kernel, absolute
 	Notebook string `json:"notebook,omitempty"` // JPY_SESSION_NAME, if it is a path; not to be believed for policy
 	Argv0    string `json:"argv0"`              // the real kernel's program, for the audit
+	Profile  string `json:"profile,omitempty"`  // NBHUSH_PROFILE, or what the kernel was told before
+	Spec     string `json:"spec,omitempty"`     // name of the kernelspec, as far as that is known; a rule never gives more for it
+	Language string `json:"language,omitempty"` // the same
 
 	// Attached says that the kernel runs already, below somebody else than the peer, which asks on
 	// its behalf. PID is its process, 0 if that is not known: with what descends from it, it is that kernel.
@@ -125,4 +139,5 @@ type Grant struct {
 	Notice *Error            `json:"notice,omitempty"` // why there are no values although nbhush.toml asks for some
 	// Notebook is the path under which the agent knows the notebook, "" where grants for a notebook do not count.
 	Notebook string `json:"notebook,omitempty"`
+	Profile  string `json:"profile,omitempty"` // that is on
 }

@@ -21,6 +21,14 @@ type Approval struct {
 	Hash  string        `json:"hash"`
 	Since time.Time     `json:"since"`
 	Names []secret.Name `json:"names"` // that it listed, to be shown; Decide reads the file
+	// Guards says that it had rules or profiles. A kernel must not get around them by an edit.
+	Guards bool `json:"guards,omitempty"`
+}
+
+// Approves reports whether a approves the content with this hash of the
+// nbhush.toml at path. A nil Approval approves nothing.
+func (a *Approval) Approves(path, hash string) bool {
+	return a != nil && path != "" && a.Path == path && a.Hash == hash && len(hash) == hashLen
 }
 
 // Approvals is the list of approved nbhush.toml files, a file of JSON. Several
@@ -33,9 +41,9 @@ func NewApprovals(path string) *Approvals {
 	return &Approvals{listFile{path: path, what: "list of approvals"}}
 }
 
-// Allow approves the content with this Hash of the nbhush.toml at path, in the
-// place of an earlier content.
-func (a *Approvals) Allow(path, hash string, names []secret.Name) (Approval, error) {
+// Allow approves the content with this Hash of the nbhush.toml at path, which says
+// c, in the place of an earlier content.
+func (a *Approvals) Allow(path, hash string, c *Config) (Approval, error) {
 	if !filepath.IsAbs(path) || len(hash) != hashLen {
 		return Approval{}, errors.New("an approval needs an absolute path and a SHA-256")
 	}
@@ -43,7 +51,7 @@ func (a *Approvals) Allow(path, hash string, names []secret.Name) (Approval, err
 		Path:  filepath.Clean(path),
 		Hash:  hash,
 		Since: time.Now().UTC().Truncate(time.Second),
-		Names: append([]secret.Name{}, names...),
+		Names: append([]secret.Name{}, c.Names()...), Guards: c.Guards(),
 	}
 	err := a.change(func(all []Approval) ([]Approval, error) {
 		return append(without(all, made.Path), made), nil

@@ -33,7 +33,7 @@ func TestApprovals(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, hash := range []string{first, second} {
-		made, err := a.Allow(path, hash, []secret.Name{"A"})
+		made, err := a.Allow(path, hash, &Config{Secrets: map[secret.Name]Secret{"A": {}}})
 		if err != nil || made.Since.IsZero() {
 			t.Fatalf("allow: %+v, %v", made, err)
 		}

@@ -31,6 +31,9 @@ type Config struct {
 	// Providers holds the settings of providers by their name, the scheme of
 	// references. They are words, places of files and references, never values.
 	Providers map[string]map[string]string
+	Profiles  map[string]Profile
+	Default   string // the profile that counts where nothing else chooses one, or ""
+	Rules     []Rule // the first one that speaks about a request counts
 }
 
 // Secret is what an nbhush.toml says of one secret.
@@ -41,12 +44,25 @@ type Secret struct {
 	Poll  time.Duration // how often it is asked for while a kernel has it; 0: as TTL says; below 0: never
 }
 
-// Names returns the names that c lists, sorted. A nil Config lists none.
+// Names returns the names that c lists, in any profile, sorted. A nil Config
+// lists none.
 func (c *Config) Names() []secret.Name {
 	if c == nil {
 		return nil
 	}
-	return slices.Sorted(maps.Keys(c.Secrets))
+	names := slices.Collect(maps.Keys(c.Secrets))
+	for _, p := range c.Profiles {
+		names = slices.AppendSeq(names, maps.Keys(p.Secrets))
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
+func (c *Config) rules() []Rule {
+	if c == nil {
+		return nil
+	}
+	return c.Rules
 }
 
 // Hash returns the SHA-256 of src in hex.
@@ -73,6 +89,9 @@ func Load(path string) (c *Config, hash string, err error) {
 		return nil, "", fmt.Errorf("read %s: %w", path, err)
 	}
 	c, err = ParseFile(path, src)
+	for i := range c.rules() {
+		c.Rules[i].Path = path
+	}
 	var at *ParseError
 	if errors.As(err, &at) {
 		at.Path = path
@@ -104,9 +123,9 @@ func (e *ParseError) Hint() string {
 
 // Parse returns what src, the content of an nbhush.toml, says: TOML 1.0 with the
 // table secrets, in which each name has a table, empty or with the keys from, ttl,
-// stale and poll, or a reference in its place; the tables of providers; and the table
-// strip, whose content is not looked at here. Anything else is a *ParseError. src
-// is not kept.
+// stale and poll, or a reference in its place; the tables of providers and profiles;
+// the array of tables rules; and the table strip, whose content is not looked at
+// here. Anything else is a *ParseError. src is not kept.
 func Parse(src []byte) (*Config, error) {
 	c, line, reason := parse(src)
 	if reason != "" {
@@ -123,14 +142,16 @@ func parse(src []byte) (c *Config, line int, reason string) {
 	var f struct {
 		Secrets   map[string]any               `toml:"secrets"`
 		Providers map[string]map[string]string `toml:"providers"`
+		Profiles  map[string]any               `toml:"profiles"`
+		Rules     []map[string]any             `toml:"rules"`
 		Strip     any                          `toml:"strip"` // package nbstrip/rules reads it
 	}
 	if err := decode(src, &f); err != nil {
 		line, reason = explain(err)
 		return nil, line, reason
 	}
-	if name, reason := badProvider(f.Providers); reason != "" {
-		return nil, lineOf(src, "providers", name), reason
+	if path, reason := badProvider(f.Providers); reason != "" {
+		return nil, lineOf(src, append([]string{"providers"}, path...)...), reason
 	}
 	c = &Config{Secrets: make(map[secret.Name]Secret, len(f.Secrets)), Providers: f.Providers}
 	for _, text := range slices.Sorted(maps.Keys(f.Secrets)) {
@@ -144,7 +165,30 @@ func parse(src []byte) (c *Config, line int, reason string) {
 		}
 		c.Secrets[name] = s
 	}
+	if path, reason := c.parseProfiles(f.Profiles); reason != "" {
+		return nil, lineOf(src, append([]string{"profiles"}, path...)...), reason
+	}
+	c.orderProfiles(src)
+	if c.Rules, line, reason = parseRules(src, f.Rules, false); reason != "" {
+		return nil, line, reason
+	}
 	return c, 0, ""
+}
+
+// orderProfiles notes in which order the profiles stand in src.
+func (c *Config) orderProfiles(src []byte) {
+	if len(c.Profiles) == 0 {
+		return
+	}
+	for i, at := range places(src) {
+		if len(at.path) < 2 || at.path[0] != "profiles" {
+			continue
+		}
+		if p, ok := c.Profiles[at.path[1]]; ok && p.order == 0 {
+			p.order = i + 1
+			c.Profiles[at.path[1]] = p
+		}
+	}
 }
 
 func decode(src []byte, to any) error {
@@ -169,6 +213,12 @@ func explain(err error) (line int, reason string) {
 	if key := at.Key(); len(key) > 0 && key[0] == "secrets" {
 		return line, reasonTable
 	}
+	if key := at.Key(); len(key) > 0 && key[0] == "profiles" {
+		return line, "a profile is a table: [profiles.NAME]"
+	}
+	if key := at.Key(); len(key) > 0 && key[0] == "rules" {
+		return line, "rules are [[rules]]"
+	}
 	if key := at.Key(); len(key) > 0 && key[0] == "providers" {
 		return line, "the settings of a provider are a table of strings: [providers.NAME]"
 	}
@@ -186,34 +236,4 @@ func word(key toml.Key) string {
 		return ""
 	}
 	return " " + strconv.Quote(last)
-}
-
-// lineOf returns the line of a key below a table, or if that was not met, of the
-// key above it. A decoder that knows no such key is asked where it met it; 0
-// where it did not say.
-func lineOf(src []byte, path ...string) int {
-	var none struct {
-		Secrets   map[string]struct{} `toml:"secrets"`
-		Providers map[string]struct{} `toml:"providers"`
-		Strip     any                 `toml:"strip"`
-	}
-	var nothing struct {
-		Secrets   struct{} `toml:"secrets"`
-		Providers struct{} `toml:"providers"`
-		Strip     any      `toml:"strip"`
-	}
-	for _, to := range []any{&none, &nothing} {
-		var unknown *toml.StrictMissingError
-		if !errors.As(decode(src, to), &unknown) {
-			continue
-		}
-		for _, e := range unknown.Errors {
-			k := e.Key()
-			if n := min(len(k), len(path)); n > 1 && slices.Equal(k[:n], path[:n]) && (to != any(&none) || n == len(path)) {
-				line, _ := e.Position()
-				return line
-			}
-		}
-	}
-	return 0
 }

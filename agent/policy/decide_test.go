@@ -103,7 +103,7 @@ func TestDecideGrants(t *testing.T) {
 		{"listed, edited since", edited, "LISTED", nil, "ask keep", "changed since", "--name LISTED"},
 		{"no longer listed, edited since", edited, "WAS_LISTED", nil, "ask keep", "does not list", "--name WAS_LISTED"},
 		{"no longer listed", in, "WAS_LISTED", nil, "ask", "does not list", "--name WAS_LISTED"},
-		{"once", in, "A", []Grant{{Name: "A", Once: true}}, "allow keep", "once", ""},
+		{"once", in, "A", []Grant{{Name: "A", Answer: true}}, "allow keep", "once", ""},
 		{"this kernel", in, "A", []Grant{{Name: "A", Kernel: "7-1"}}, "allow keep", "this kernel", ""},
 		{"another kernel", in, "A", []Grant{{Name: "A", Kernel: "7-2"}}, "ask", "does not list", "--name A"},
 		{"this notebook", in, "A", []Grant{{Name: "A", Notebook: notebook}}, "allow keep", "this notebook", ""},

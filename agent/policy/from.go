@@ -27,14 +27,14 @@ const (
 // credentials are the settings that log in and so are references, never values.
 var credentials = []string{"token", "password", "secret_id", "client_secret", "secret_access_key", "session", "api_key", "secret", "passphrase"}
 
-// badProvider says what is wrong with the settings of which provider.
-func badProvider(all map[string]map[string]string) (name, reason string) {
+// badProvider says what is wrong with the settings of a provider, and where.
+func badProvider(all map[string]map[string]string) (path []string, reason string) {
 	if len(all) > maxProviders {
-		return "", "too many providers"
+		return nil, "too many providers"
 	}
 	for _, name := range slices.Sorted(maps.Keys(all)) {
 		if _, err := secret.ParseRef(name + "://x"); err != nil {
-			return name, "the name of a provider has lower-case letters, digits and hyphens"
+			return []string{name}, "the name of a provider has lower-case letters, digits and hyphens"
 		}
 		for _, key := range credentials {
 			text, ok := all[name][key]
@@ -43,11 +43,11 @@ func badProvider(all map[string]map[string]string) (name, reason string) {
 			}
 			r, err := secret.ParseRef(text)
 			if err != nil || !knownProvider(r.Scheme, all) {
-				return name, key + " belongs into the store and its name here: " + key + ` = "store://NAME"`
+				return []string{name, key}, key + " belongs into the store and its name here: " + key + ` = "store://NAME"`
 			}
 		}
 	}
-	return "", ""
+	return nil, ""
 }
 
 func knownProvider(scheme string, all map[string]map[string]string) bool {

@@ -14,28 +14,32 @@ import (
 )
 
 // Grant is what the user said of one name beside an nbhush.toml: that a kernel
-// or a notebook may have it, or that it must not. The zero times are: not known
-// since when, and for ever.
+// or a notebook may have it, or that it must not. Without a name it is about all
+// that the file lists in one profile. The zero times are: not known since when,
+// and for ever.
 type Grant struct {
-	Name     secret.Name `json:"name"`
+	Name     secret.Name `json:"name,omitempty"`
 	Deny     bool        `json:"deny,omitempty"`
+	Profile  string      `json:"profile,omitempty"`  // "": any, but a grant not where the profile asks
 	Notebook string      `json:"notebook,omitempty"` // absolute path
 	Kernel   string      `json:"kernel,omitempty"`   // the process of its hook; see Request
-	Once     bool        `json:"-"`                  // for the request that it was asked for, and never kept
+	Once     bool        `json:"once,omitempty"`     // for one get
 	Since    time.Time   `json:"since,omitzero"`
 	Until    time.Time   `json:"until,omitzero"`
+	Answer   bool        `json:"-"` // to the very request that is decided, and never kept
 }
 
 // covers reports whether g speaks about r. A denial without a notebook speaks
 // about all; a grant is always for one request, one kernel or one notebook.
 func (g *Grant) covers(r Request) bool {
-	if g.Name != r.Name || !g.Until.IsZero() && !r.Now.Before(g.Until) {
+	whole := g.Name == "" && g.Profile != "" && !g.Deny
+	if g.Name != r.Name && !whole || g.Profile != "" && g.Profile != r.Profile || !g.Until.IsZero() && !r.Now.Before(g.Until) {
 		return false
 	}
 	switch {
 	case g.Deny:
 		return g.Notebook == "" || g.Notebook == r.Notebook
-	case g.Once:
+	case g.Answer:
 		return true
 	case g.Kernel != "":
 		return g.Kernel == r.Kernel
@@ -43,25 +47,29 @@ func (g *Grant) covers(r Request) bool {
 	return g.Notebook != "" && g.Notebook == r.Notebook
 }
 
-// same reports whether g is about the same name and place as o, and so takes its place.
-func (g *Grant) same(o Grant) bool {
-	return g.Name == o.Name && g.Notebook == o.Notebook && g.Kernel == o.Kernel
+// Same reports whether g is about the same name and place as o, and so takes its place.
+func (g *Grant) Same(o Grant) bool {
+	return g.Name == o.Name && g.Notebook == o.Notebook && g.Kernel == o.Kernel && g.Profile == o.Profile
 }
 
 func (g *Grant) reason() string {
+	in := ""
+	if g.Profile != "" {
+		in = " in the profile " + g.Profile
+	}
 	switch {
 	case g.Deny && g.Notebook == "":
-		return fmt.Sprintf("you denied %s to all kernels", g.Name)
+		return fmt.Sprintf("you denied %s to all kernels", g.Name) + in
 	case g.Deny:
-		return fmt.Sprintf("you denied %s to this notebook", g.Name)
-	case g.Once:
-		return "you allowed it once"
+		return fmt.Sprintf("you denied %s to this notebook", g.Name) + in
+	case g.Once, g.Answer:
+		return "you allowed it once" + in
 	case g.Kernel != "":
-		return "you allowed it for this kernel"
+		return "you allowed it for this kernel" + in
 	case g.Until.IsZero():
-		return "you allowed it for this notebook"
+		return "you allowed it for this notebook" + in
 	}
-	return "you allowed it for this notebook until " + g.Until.UTC().Format(time.RFC3339)
+	return "you allowed it for this notebook" + in + " until " + g.Until.UTC().Format(time.RFC3339)
 }
 
 // Grants is the list of grants and denials, a file of JSON, as Approvals is one.
@@ -74,8 +82,11 @@ var errGrant = errors.New("a grant needs a name and a kernel, or the absolute pa
 
 // Add keeps g in the place of what was there for the same name and place. Since is now.
 func (gs *Grants) Add(g Grant) (Grant, error) {
-	if _, err := secret.ParseName(string(g.Name)); err != nil {
+	if _, err := secret.ParseName(string(g.Name)); err != nil && (g.Name != "" || g.Profile == "" || g.Deny) {
 		return Grant{}, err
+	}
+	if g.Profile != "" && !validProfile(g.Profile) {
+		return Grant{}, errProfileName
 	}
 	if g.Notebook != "" {
 		if !filepath.IsAbs(g.Notebook) {
@@ -83,12 +94,12 @@ func (gs *Grants) Add(g Grant) (Grant, error) {
 		}
 		g.Notebook = filepath.Clean(g.Notebook)
 	}
-	if g.Once || !g.Deny && (g.Kernel == "") == (g.Notebook == "") {
+	if g.Answer || g.Once && (g.Deny || g.Kernel != "" || g.Name == "") || !g.Deny && (g.Kernel == "") == (g.Notebook == "") {
 		return Grant{}, errGrant
 	}
 	g.Since = time.Now().UTC().Truncate(time.Second)
 	return g, gs.change(func(all []Grant) []Grant {
-		return append(slices.DeleteFunc(all, func(o Grant) bool { return g.same(o) }), g)
+		return append(slices.DeleteFunc(all, func(o Grant) bool { return g.Same(o) }), g)
 	})
 }
 
@@ -114,7 +125,12 @@ type grantsFile struct {
 	Grants  []Grant `json:"grants"`
 }
 
-const grantsVersion = 1
+// The versions of the file: a program that knows the first one alone would take
+// a grant of the second for one without a profile, and for ever.
+const (
+	plainVersion  = 1
+	grantsVersion = 2
+)
 
 // List returns all, sorted by name and place, also those whose time is over. An
 // error means that nobody can say what was granted or denied.
@@ -135,7 +151,7 @@ func parseGrants(src []byte) ([]Grant, error) {
 	if err := json.Unmarshal(src, &f); err != nil {
 		return nil, fmt.Errorf("damaged: %w", err)
 	}
-	if f.Version != grantsVersion {
+	if f.Version != plainVersion && f.Version != grantsVersion {
 		return nil, fmt.Errorf("it has version %d, and this program knows %d", f.Version, grantsVersion)
 	}
 	return f.Grants, nil
@@ -154,8 +170,12 @@ func (gs *Grants) change(edit func([]Grant) []Grant) error {
 		}
 		slices.SortFunc(all, func(x, y Grant) int {
 			return cmp.Or(strings.Compare(string(x.Name), string(y.Name)),
-				strings.Compare(x.Notebook, y.Notebook), strings.Compare(x.Kernel, y.Kernel))
+				strings.Compare(x.Notebook, y.Notebook), strings.Compare(x.Kernel, y.Kernel), strings.Compare(x.Profile, y.Profile))
 		})
-		return json.MarshalIndent(grantsFile{grantsVersion, all}, "", "  ")
+		version := plainVersion
+		if slices.ContainsFunc(all, func(g Grant) bool { return g.Once || g.Profile != "" }) {
+			version = grantsVersion
+		}
+		return json.MarshalIndent(grantsFile{version, all}, "", "  ")
 	})
 }

@@ -53,6 +53,11 @@ func TestGrants(t *testing.T) {
 		{},
 		{Name: "A"},
 		{Name: "A", Once: true},
+		{Name: "A", Once: true, Kernel: "7-1"},
+		{Name: "A", Answer: true, Notebook: notebook},
+		{Profile: "prod", Deny: true},
+		{Profile: "prod"},
+		{Name: "A", Profile: "a b", Notebook: notebook},
 		{Name: "a b", Kernel: "7-1"},
 		{Name: "A", Notebook: "n.ipynb"},
 		{Name: "A", Notebook: notebook, Kernel: "7-1"},
@@ -64,7 +69,7 @@ func TestGrants(t *testing.T) {
 }
 
 func TestGrantsDamaged(t *testing.T) {
-	for _, src := range []string{"", "{", `{"version":2,"grants":[]}`, "null"} {
+	for _, src := range []string{"", "{", `{"version":3,"grants":[]}`, "null"} {
 		file := filepath.Join(t.TempDir(), "grants.json")
 		if err := os.WriteFile(file, []byte(src), 0o600); err != nil {
 			t.Fatal(err)

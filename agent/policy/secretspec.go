@@ -28,9 +28,10 @@ func ParseFile(path string, src []byte) (*Config, error) {
 	return c, nil
 }
 
-// parseSecretspec takes the names of the default profile, or of all where there
-// is none; their values come from the store. Defaults that stand in the file are
-// no secrets and are not looked at.
+// parseSecretspec takes the names of the default profile, which the other ones
+// add theirs to; where there is none, the names of all, and no profiles. Values
+// come from the store. Defaults that stand in the file are no secrets and are not
+// looked at.
 func parseSecretspec(src []byte) (c *Config, line int, reason string) {
 	if len(src) > maxConfig {
 		return nil, 0, "it is too long"
@@ -49,21 +50,29 @@ func parseSecretspec(src []byte) (c *Config, line int, reason string) {
 	if len(f.Project.Extends) > 0 { // they could change after this file was approved
 		return nil, 0, "it extends other files, which is not followed: list the names in " + FileName
 	}
-	profiles := f.Profiles
-	if one, ok := profiles["default"]; ok {
-		profiles = map[string]map[string]any{"default": one}
-	}
 	c = &Config{Secrets: map[secret.Name]Secret{}}
-	for _, profile := range slices.Sorted(maps.Keys(profiles)) {
-		for _, text := range slices.Sorted(maps.Keys(profiles[profile])) {
-			if _, ok := profiles[profile][text].(map[string]any); !ok || text == "defaults" {
+	_, defaults := f.Profiles["default"]
+	for _, profile := range slices.Sorted(maps.Keys(f.Profiles)) {
+		p := Profile{Secrets: c.Secrets, Asks: asksByName(profile)}
+		if defaults && profile != "default" {
+			p.Secrets = map[secret.Name]Secret{}
+			if !validProfile(profile) {
+				return nil, 0, errProfileName.Error()
+			}
+			if c.Profiles == nil {
+				c.Profiles = map[string]Profile{}
+			}
+			c.Profiles[profile] = p
+		}
+		for _, text := range slices.Sorted(maps.Keys(f.Profiles[profile])) {
+			if _, ok := f.Profiles[profile][text].(map[string]any); !ok || text == "defaults" {
 				continue // a setting of the profile
 			}
 			name, err := secret.ParseName(text)
 			if err != nil {
 				return nil, 0, err.Error()
 			}
-			c.Secrets[name] = Secret{}
+			p.Secrets[name] = Secret{}
 		}
 	}
 	return c, 0, ""

@@ -27,12 +27,17 @@ func TestSecretspec(t *testing.T) {
 		{"no TOML", "[profiles\n" + v, nil, "not a secretspec.toml"},
 	} {
 		got, err := ParseFile("/p/"+SecretspecName, []byte(c.src))
-		if (err != nil) != (c.says != "") || !slices.Equal(got.Names(), c.want) {
-			t.Errorf("%s: %v, %v", c.name, got.Names(), err)
+		if (err != nil) != (c.says != "") || !slices.Equal(got.NamesIn(""), c.want) {
+			t.Errorf("%s: %v, %v", c.name, got.NamesIn(""), err)
 		}
 		if err != nil && (!strings.Contains(err.Error(), c.says) || strings.Contains(err.Error(), v)) {
 			t.Errorf("%s: %q", c.name, strings.ReplaceAll(err.Error(), v, "VALUE"))
 		}
+	}
+	c, err := ParseFile(SecretspecName, []byte("[profiles.default]\nA = {}\n[profiles.production]\nA = {}\nB = {}\n[profiles.test]\ndefaults = { providers = [] }\n"))
+	if err != nil || !slices.Equal(c.NamesIn("production"), []secret.Name{"A", "B"}) || !slices.Equal(c.NamesIn("test"), []secret.Name{"A"}) ||
+		!c.asks("production") || c.asks("test") {
+		t.Errorf("profiles: %+v, %v", c, err)
 	}
 	dir, err := filepath.EvalSymlinks(t.TempDir())
 	if err != nil {
