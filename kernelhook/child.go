@@ -177,7 +177,7 @@ func environ(env []string, grant api.Grant, hooks map[string]string) []string {
 	out := make([]string, 0, len(env)+len(set))
 	for _, kv := range env {
 		name, _, _ := strings.Cut(kv, "=")
-		if _, ok := set[name]; !ok {
+		if _, ok := set[name]; !ok && name != envSpec && name != envLanguage {
 			out = append(out, kv)
 		}
 	}

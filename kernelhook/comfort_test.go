@@ -28,7 +28,7 @@ func TestComfort(t *testing.T) {
 	by := byWhat(t, r.script("comfort.py"))
 	for what, want := range map[string][3]string{ // stream, result, error
 		"first import":    {"", "[]", ""},
-		"profile":         {"", "", "nbhush.Error: there is no profile 'staging': this version of nbhush has the default profile only\nleave profile out"},
+		"profile":         {"", "", "nbhush.Error: there is no secret called staging/ASKED\nstore it with: nbhush set staging/ASKED"},
 		"default profile": {"", "True", ""},
 		"no names":        {"", "", "nbhush.Error: %hush lacks the names of secrets\nwrite for example: %hush API_TOKEN"},
 		"cell":            {"True\n", "[nbhush:ASKED]", ""},

@@ -66,10 +66,11 @@ func (c *consent) Consent(ctx context.Context, q inject.Question) (secret.Value,
 	defer c.end(q.Name)
 	// What was answered to somebody else meanwhile may be enough.
 	v, err := c.Get(ctx, q.Name)
-	if !errors.Is(err, &api.Error{Code: api.CodeConsent}) {
+	var e *api.Error
+	if !errors.As(err, &e) || e.Code != api.CodeConsent {
 		return v, err
 	}
-	answer, client := c.ask(ctx, q)
+	answer, client := c.ask(ctx, q, e)
 	return c.answered(ctx, q.Name, answer, client)
 }
 
@@ -102,7 +103,7 @@ func (c *consent) end(name string) {
 
 // ask asks the client of the cell that asks for q, and says which process answered, 0
 // where that is not known.
-func (c *consent) ask(ctx context.Context, q inject.Question) (api.Answer, int) {
+func (c *consent) ask(ctx context.Context, q inject.Question, why *api.Error) (api.Answer, int) {
 	c.mu.Lock()
 	p := c.proxy
 	c.mu.Unlock()
@@ -124,7 +125,7 @@ func (c *consent) ask(ctx context.Context, q inject.Question) (api.Answer, int) 
 	client := processOf(conn)
 	ctx, cancel := context.WithTimeout(ctx, c.patience)
 	defer cancel()
-	text, err := p.Ask(ctx, cell, c.question(q))
+	text, err := p.Ask(ctx, cell, c.question(q, why))
 	answer := api.AnswerNobody
 	switch {
 	case err == nil && p.Client(cell) == conn:
@@ -169,7 +170,7 @@ func (c *consent) refuse(r refusal) {
 // question is what the user reads. It names the secret and the notebook, and the
 // process that asks where that is not the kernel's own; a value is in none of them.
 // It has two lines, since a page breaks a long one in the middle of a word.
-func (c *consent) question(q inject.Question) string {
+func (c *consent) question(q inject.Question, why *api.Error) string {
 	who := "this kernel (" + oneLine(filepath.Base(c.program)) + ")"
 	if c.notebook != "" {
 		who = oneLine(filepath.Base(c.notebook))
@@ -184,7 +185,15 @@ func (c *consent) question(q inject.Question) string {
 	if c.grantsNotebook() {
 		always = "a = always this notebook, "
 	}
-	return fmt.Sprintf("nbhush: %s asks for %s. Allow it?\no = once, k = this kernel, %sEnter = no: ", who, q.Name, always)
+	_, wish := api.SplitName(q.Name)
+	if why.Profile != "" {
+		wish += " of the profile " + oneLine(why.Profile)
+	}
+	whole := "this kernel"
+	if why.Session {
+		whole = "the whole profile for this kernel"
+	}
+	return fmt.Sprintf("nbhush: %s asks for %s. Allow it?\no = once, k = %s, %sEnter = no: ", who, wish, whole, always)
 }
 
 // oneLine cuts text and takes out what could paint over the rest of the question.

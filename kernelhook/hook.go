@@ -273,5 +273,14 @@ func (h *hook) kernel() api.Kernel {
 	case name == "":
 		k.Notebook = startedFor(os.Getppid())
 	}
+	k.Profile = lookup(h.Env, "NBHUSH_PROFILE")
+	k.Spec, k.Language = lookup(h.Env, envSpec), lookup(h.Env, envLanguage)
 	return k
 }
+
+// The provisioner says in these what it starts. A kernel does not have them: what
+// it starts is another one.
+const (
+	envSpec     = "NBHUSH_KERNEL_SPEC"
+	envLanguage = "NBHUSH_KERNEL_LANGUAGE"
+)

@@ -1,6 +1,7 @@
 package kernelhook
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"sync"
@@ -9,6 +10,7 @@ import (
 	"github.com/nbhush/nbhush/agent/api"
 	"github.com/nbhush/nbhush/agent/match"
 	"github.com/nbhush/nbhush/agent/secret"
+	"github.com/nbhush/nbhush/kernelhook/zsock"
 )
 
 // Agent is what the hook needs of a connection to the agent. Its errors are
@@ -27,6 +29,11 @@ type Agent interface {
 	// Epoch returns a number that changes when anything changes that a value
 	// depends on, and false where that cannot be known. It asks nobody.
 	Epoch() (uint64, bool)
+	// Profile returns the profile that is on for the kernel.
+	Profile(ctx context.Context) (api.Profile, error)
+	// Refused tells, for the audit log, that somebody asked at the kernel's endpoint
+	// who does not belong to it.
+	Refused(ctx context.Context, q api.Refused) error
 	// Again says how often a value was served from a lease.
 	Again(ctx context.Context, name string, times int) error
 	Close() error
@@ -55,6 +62,7 @@ type link struct {
 	changed  chan struct{} // closed when agent or err changes
 	mending  bool
 	notebook string // under which the agent knows it; "" if grants for it do not count
+	profile  string // that is on
 	granted  uint64 // the epoch before the grant, if hasEpoch
 	hasEpoch bool
 	promised bool // a value was served, or text was searched: nothing goes out unsearched any more
@@ -89,7 +97,11 @@ func (l *link) dial(ctx context.Context) (api.Grant, error) {
 	var known bool
 	if err == nil {
 		epoch, known = a.Epoch()
-		if grant, err = a.RegisterKernel(ctx, l.kernel); err != nil {
+		k := l.kernel
+		l.mu.Lock()
+		k.Profile = cmp.Or(l.profile, k.Profile)
+		l.mu.Unlock()
+		if grant, err = a.RegisterKernel(ctx, k); err != nil {
 			_ = a.Close()
 		}
 	}
@@ -106,6 +118,9 @@ func (l *link) dial(ctx context.Context) (api.Grant, error) {
 	l.agent, l.err = a, err
 	if err == nil {
 		l.notebook = grant.Notebook
+		if grant.Profile != "" { // it stays what it is, also with an agent that starts anew
+			l.profile = grant.Profile
+		}
 		l.granted, l.hasEpoch = epoch, known
 	}
 	if len(grant.Values) > 0 {
@@ -345,6 +360,22 @@ func (l *link) Names(ctx context.Context) (names []string, err error) {
 		return err
 	})
 	return names, err
+}
+
+// Profile returns the profile that is on for the kernel.
+func (l *link) Profile(ctx context.Context) (on api.Profile, err error) {
+	err = l.question(ctx, func(ctx context.Context, a Agent) (err error) {
+		on, err = a.Profile(ctx)
+		return err
+	})
+	return on, err
+}
+
+// Refused tells the agent of a request that was refused, if it can be reached soon.
+func (l *link) Refused(ctx context.Context, from zsock.Conn, why string) {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	_ = l.use(ctx, nil, func(a Agent) error { return a.Refused(ctx, api.Refused{PID: processOf(from), Why: why}) })
 }
 
 // Close ends the connection.

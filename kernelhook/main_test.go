@@ -142,6 +142,14 @@ func (a *testAgent) Refresh(_ context.Context, held []api.Held) (r api.Refreshed
 	return r, nil
 }
 
+func (a *testAgent) Profile(context.Context) (api.Profile, error) {
+	return api.Profile{Profile: a.values["PROFILE"].Value}, nil
+}
+
+func (a *testAgent) Refused(_ context.Context, q api.Refused) error {
+	return os.WriteFile(filepath.Join(a.dir, "refused"), fmt.Appendf(nil, "%d %s", q.PID, q.Why), 0o600)
+}
+
 func (a *testAgent) away() bool {
 	_, err := os.Stat(filepath.Join(a.dir, "away"))
 	return err == nil

@@ -253,6 +253,9 @@ func (f *fakeAgent) Refresh(context.Context, []api.Held) (api.Refreshed, error) 
 	return api.Refreshed{}, f.fails()
 }
 
+func (f *fakeAgent) Profile(context.Context) (api.Profile, error) { return api.Profile{}, f.fails() }
+func (f *fakeAgent) Refused(context.Context, api.Refused) error   { return f.fails() }
+
 func (f *fakeAgent) Epoch() (uint64, bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()

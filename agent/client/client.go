@@ -42,6 +42,10 @@ type Client struct {
 	Shares bool
 	// Expires, if not nil, is told of every value that Get returns and that expires.
 	Expires func(name secret.Name, at time.Time)
+	// Profile is the one that Get and GetAll ask for, and Env, what the environment says,
+	// counts where Profile is "". On, if not nil, is told which profile was on, if any.
+	Profile, Env string
+	On           func(api.Profile)
 
 	once     sync.Once
 	http     *http.Client
@@ -80,7 +84,7 @@ func (c *Client) Delete(ctx context.Context, name secret.Name) (was api.Secret, 
 // Get returns the values of all names, which the caller wipes, or an error and
 // none. Dir is the caller's directory.
 func (c *Client) Get(ctx context.Context, names []secret.Name, dir string) (map[secret.Name]secret.Value, error) {
-	q := api.GetRequest{Names: make([]string, len(names)), Dir: dir}
+	q := api.GetRequest{Names: make([]string, len(names)), Dir: dir, Profile: c.Profile, Env: c.Env}
 	for i, name := range names {
 		q.Names[i] = string(name)
 	}
@@ -90,7 +94,7 @@ func (c *Client) Get(ctx context.Context, names []secret.Name, dir string) (map[
 // GetAll returns the values of all names that the nbhush.toml in dir or above
 // lists. It must be approved.
 func (c *Client) GetAll(ctx context.Context, dir string) (map[secret.Name]secret.Value, error) {
-	return c.get(ctx, api.GetRequest{All: true, Dir: dir})
+	return c.get(ctx, api.GetRequest{All: true, Dir: dir, Profile: c.Profile, Env: c.Env})
 }
 
 func (c *Client) get(ctx context.Context, q api.GetRequest) (map[secret.Name]secret.Value, error) {
@@ -107,7 +111,15 @@ func (c *Client) get(ctx context.Context, q api.GetRequest) (map[secret.Name]sec
 			c.Expires(secret.Name(name), at)
 		}
 	}
+	if c.On != nil && res.Profile.Profile != "" {
+		c.On(res.Profile)
+	}
 	return values, nil
+}
+
+// Explain says what a kernel would be told that asked for a name.
+func (c *Client) Explain(ctx context.Context, q api.ExplainRequest) (e api.Explanation, err error) {
+	return e, c.do(ctx, "POST", "/v1/explain", q, &e)
 }
 
 // Allow approves the nbhush.toml at path with the content of that policy.Hash.

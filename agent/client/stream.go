@@ -3,6 +3,7 @@ package client
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/binary"
 	"encoding/json"
@@ -163,16 +164,19 @@ func (s *Stream) RegisterKernel(ctx context.Context, k api.Kernel) (api.Grant, e
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	k.Profile = cmp.Or(g.Profile, k.Profile) // it stays what it is, also with an agent that starts anew
 	s.kernel = &k
 	return g, nil
 }
 
-// Get returns one value, which the caller wipes.
+// Get returns one value, which the caller wipes. The name may be one that
+// api.JoinName made.
 func (s *Stream) Get(ctx context.Context, name secret.Name) (secret.Value, error) {
 	b, err := s.exchange(ctx, api.OpGet, []byte(name))
 	if errors.Is(err, &api.Error{Code: api.CodeWait}) { // on a connection of its own, so that nothing waits behind it
-		values, err := s.client.Get(ctx, []secret.Name{name}, string(filepath.Separator))
-		return values[name], err
+		profile, name := api.SplitName(string(name))
+		values, err := s.client.get(ctx, api.GetRequest{Names: []string{name}, Dir: string(filepath.Separator), Profile: profile})
+		return values[secret.Name(name)], err
 	}
 	if err != nil {
 		return secret.Value{}, err
@@ -191,6 +195,28 @@ func (s *Stream) Names(ctx context.Context) ([]secret.Name, error) {
 		return nil, &api.Error{Code: api.CodeVersion, Message: "the agent's answer is not understood", Mend: hintRestart}
 	}
 	return names, nil
+}
+
+// Profile returns the profile that is on for the asking process.
+func (s *Stream) Profile(ctx context.Context) (on api.Profile, err error) {
+	b, err := s.exchange(ctx, api.OpProfile, nil)
+	if err != nil {
+		return on, err
+	}
+	if err := json.Unmarshal(b, &on); err != nil {
+		return on, &api.Error{Code: api.CodeVersion, Message: "the agent's answer is not understood", Mend: hintRestart}
+	}
+	return on, nil
+}
+
+// Refused tells the agent, for its audit log, what this hook refused.
+func (s *Stream) Refused(ctx context.Context, q api.Refused) error {
+	out, err := json.Marshal(q)
+	if err != nil {
+		return err
+	}
+	_, err = s.exchange(ctx, api.OpRefused, out)
+	return err
 }
 
 // Consent tells the agent what the user answered, and returns the value if that

@@ -32,10 +32,12 @@ func newAllowCmd(a *app) *cobra.Command {
 kernels that start below it get the names that it lists. When the file changes,
 it has to be approved again.
 
-With --name, one notebook may have one more name, whatever any nbhush.toml says.`,
+With --name, one notebook may have one more name, though no nbhush.toml lists it. With --profile, it
+may have what the nbhush.toml lists in a profile that asks first. Neither is asked for then.`,
 		Example: `  nbhush allow
   nbhush allow --list
-  nbhush allow --name API_TOKEN --notebook analysis.ipynb --until 2027-01-31`,
+  nbhush allow --name API_TOKEN --notebook analysis.ipynb --until 2027-01-31
+  nbhush allow --profile prod --notebook nightly.ipynb`,
 		Args: argRange(0, 1, "one DIR at the most"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			o.dir = dirArg(args)
@@ -50,6 +52,7 @@ With --name, one notebook may have one more name, whatever any nbhush.toml says.
 	}
 	cmd.Flags().BoolVar(&o.list, "list", false, "list what is approved")
 	o.rule.flags(cmd)
+	cmd.Flags().BoolVar(&o.rule.once, "once", false, "for one get, with --name")
 	cmd.Flags().BoolVar(&o.json, "json", false, "print the result as JSON")
 	return cmd
 }
@@ -105,19 +108,53 @@ func runAllow(ctx context.Context, a *app, o allowOptions) error {
 		a.warningf("%s lists no names", req.Path)
 		return nil
 	}
-	a.say("kernels below %s may have %s", filepath.Dir(req.Path), strings.Join(allowed.Names, ", "))
-	a.sayFrom(cfg)
-	return a.warnMissing(ctx, slices.DeleteFunc(allowed.Names, func(name string) bool {
-		return !cfg.Secrets[secret.Name(name)].From.IsZero()
-	}))
+	names := cfg.NamesIn("")
+	a.say("kernels below %s may have %s", filepath.Dir(req.Path), nameList(names))
+	a.sayFrom(cfg, "")
+	for _, profile := range cfg.Known() {
+		also := ""
+		if cfg.Profiles[profile].Asks {
+			also = ", after you are asked in each session"
+		}
+		a.say("in the profile %s: %s%s", profile, nameList(cfg.NamesIn(profile)), also)
+		a.sayFrom(cfg, profile)
+	}
+	if len(cfg.Rules) > 0 {
+		a.say("%s may take some of it away: nbhush explain NAME", plural(len(cfg.Rules), "rule"))
+	}
+	return a.warnMissing(ctx, slices.DeleteFunc(allowed.Names, func(name string) bool { return !fromStore(cfg, secret.Name(name)) }))
+}
+
+// nameList joins names.
+func nameList(names []secret.Name) string {
+	if len(names) == 0 {
+		return "none"
+	}
+	text := make([]string, len(names))
+	for i, name := range names {
+		text[i] = string(name)
+	}
+	return strings.Join(text, ", ")
+}
+
+// fromStore reports whether the value of name comes from the store, under its
+// own name, in some profile.
+func fromStore(cfg *policy.Config, name secret.Name) bool {
+	for _, profile := range append([]string{""}, cfg.Known()...) {
+		if s, listed := cfg.In(profile, name); listed && s.From.IsZero() {
+			return true
+		}
+	}
+	return false
 }
 
 // sayFrom says where values come from, and which addresses and programs get this
 // user's credentials: that, too, is approved.
-func (a *app) sayFrom(cfg *policy.Config) {
-	for _, name := range cfg.Names() {
-		from := cfg.Secrets[name].From
-		if from.IsZero() {
+func (a *app) sayFrom(cfg *policy.Config, profile string) {
+	for _, name := range cfg.NamesIn(profile) {
+		s, _ := cfg.In(profile, name)
+		from := s.From
+		if from.IsZero() || profile != "" && s == cfg.Secrets[name] {
 			continue
 		}
 		where := ""
@@ -155,13 +192,17 @@ func (a *app) warnMissing(ctx context.Context, names []string) error {
 }
 
 func runDeny(ctx context.Context, a *app, o allowOptions) error {
-	path, err := findProject(o.dir)
-	if err != nil {
-		return err
+	path, missing := findProject(o.dir)
+	if missing != nil { // what is gone may still be approved
+		dir, err := filepath.Abs(o.dir)
+		if err != nil {
+			return err
+		}
+		path = filepath.Join(dir, policy.FileName)
 	}
 	was, err := a.client().Deny(ctx, path)
 	if err != nil {
-		return err
+		return cmp.Or(missing, err)
 	}
 	if o.json {
 		return a.printJSON(was)

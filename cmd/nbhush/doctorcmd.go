@@ -323,7 +323,7 @@ func checkProject(ctx context.Context, a *app) finding {
 	}
 	for _, al := range all {
 		if al.Path == path && al.Hash == hash {
-			return ok("%s lists %s, approved", path, plural(len(cfg.Names()), "name"))
+			return a.checkProfile(ctx, dir, fmt.Sprintf("%s lists %s, approved", path, plural(len(cfg.Names()), "name")))
 		}
 	}
 	return warn("nbhush allow", "%s is not approved as it is now", path)

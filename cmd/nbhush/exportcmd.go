@@ -19,7 +19,7 @@ import (
 	"github.com/nbhush/nbhush/agent/secret"
 )
 
-type exportOptions struct{ format, name string }
+type exportOptions struct{ format, name, profile string }
 
 func newExportCmd(a *app) *cobra.Command {
 	var o exportOptions
@@ -51,6 +51,7 @@ nbhush run needs no file and shows no value to anybody: where it can be used, us
 		},
 	}
 	cmd.Flags().StringVar(&o.format, "format", "", "the `format`: dotenv, direnv, docker, k8s, github, gitlab or circleci")
+	profileFlag(cmd, &o.profile)
 	cmd.Flags().StringVar(&o.name, "name", "", "k8s: the `name` of the Secret, else the folder's")
 	return cmd
 }
@@ -80,7 +81,7 @@ func runExport(ctx context.Context, a *app, o exportOptions, write func(*app, ex
 	if o.name == "" {
 		o.name = strings.ToLower(filepath.Base(dir))
 	}
-	values, err := a.client().GetAll(ctx, dir)
+	values, err := a.clientIn(o.profile).GetAll(ctx, dir)
 	if err != nil {
 		return err
 	}

@@ -6,15 +6,19 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/nbhush/nbhush/agent/api"
 	"github.com/nbhush/nbhush/agent/secret"
 	"github.com/nbhush/nbhush/kernelhook/inject"
 )
 
-type getOptions struct{ name secret.Name }
+type getOptions struct {
+	name    secret.Name
+	profile string
+}
 
 func newGetCmd(a *app) *cobra.Command {
 	var o getOptions
-	return &cobra.Command{
+	cmd := &cobra.Command{
 		Use:   "get NAME",
 		Short: "print a secret",
 		Long: `Prints a secret's value to standard output; a newline is added on a terminal only.
@@ -32,6 +36,8 @@ is taken out of what the cell shows.`,
 			return runGet(cmd.Context(), a, o)
 		},
 	}
+	profileFlag(cmd, &o.profile)
+	return cmd
 }
 
 // newFollowCmd is what the hook has a kernel of another language call between two cells.
@@ -58,7 +64,7 @@ func newFollowCmd(a *app) *cobra.Command {
 }
 
 func runGet(ctx context.Context, a *app, o getOptions) error {
-	v, err := a.value(ctx, o.name)
+	v, err := a.value(ctx, o.name, o.profile)
 	if err != nil {
 		return err
 	}
@@ -73,9 +79,9 @@ func runGet(ctx context.Context, a *app, o getOptions) error {
 }
 
 // value asks through the kernel's own endpoint inside a kernel, else at the agent.
-func (a *app) value(ctx context.Context, name secret.Name) (secret.Value, error) {
+func (a *app) value(ctx context.Context, name secret.Name, profile string) (secret.Value, error) {
 	if endpoint := a.getenv("NBHUSH_ENDPOINT"); endpoint != "" {
-		values, err := inject.Ask(ctx, endpoint, a.getenv("NBHUSH_TOKEN"), []string{string(name)})
+		values, err := inject.Ask(ctx, endpoint, a.getenv("NBHUSH_TOKEN"), []string{api.JoinName(profile, string(name))})
 		if err != nil {
 			return secret.Value{}, err
 		}
@@ -85,6 +91,6 @@ func (a *app) value(ctx context.Context, name secret.Name) (secret.Value, error)
 	if err != nil {
 		return secret.Value{}, err
 	}
-	values, err := a.client().Get(ctx, []secret.Name{name}, dir)
+	values, err := a.clientIn(profile).Get(ctx, []secret.Name{name}, dir)
 	return values[name], err
 }

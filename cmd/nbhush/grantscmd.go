@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"os"
@@ -16,18 +17,19 @@ import (
 
 // ruleOptions say what is allowed or denied beside an nbhush.toml.
 type ruleOptions struct {
-	name, notebook, until string
-	undo                  bool
+	name, notebook, until, profile string
+	undo, once                     bool
 }
 
 func (o *ruleOptions) flags(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&o.name, "name", "", "the `NAME` of one secret")
 	cmd.Flags().StringVar(&o.notebook, "notebook", "", "the notebook's `FILE`, with --name")
 	cmd.Flags().StringVar(&o.until, "until", "", "the last `DATE`, such as 2027-01-31, or a time as in RFC 3339, with --name")
+	cmd.Flags().StringVar(&o.profile, "profile", "", "only in this `profile` of the project; without --name, all that it lists there")
 }
 
 func (o *ruleOptions) used() bool {
-	return o.name != "" || o.notebook != "" || o.until != "" || o.undo
+	return o.name != "" || o.notebook != "" || o.until != "" || o.undo || o.once || o.profile != ""
 }
 
 // path returns the absolute path of the notebook. It must be there, unless what
@@ -65,8 +67,8 @@ func parseUntil(text string) (time.Time, error) {
 func runRule(cmd *cobra.Command, a *app, args []string, o allowOptions, deny bool) error {
 	r := o.rule
 	switch {
-	case r.name == "":
-		return &usageError{cmd, "--notebook, --until and --undo need --name"}
+	case r.name == "" && (r.profile == "" || deny || r.once):
+		return &usageError{cmd, "--notebook, --until, --once and --undo need --name"}
 	case len(args) > 0 || o.list:
 		return &usageError{cmd, "--name goes with no DIR and no --list"}
 	case r.notebook == "" && !deny:
@@ -74,22 +76,27 @@ func runRule(cmd *cobra.Command, a *app, args []string, o allowOptions, deny boo
 	case r.undo && r.until != "":
 		return &usageError{cmd, "--undo goes with no --until"}
 	}
-	name, err := secret.ParseName(r.name)
-	if err != nil {
-		return err
+	var name secret.Name
+	var err error
+	if r.name != "" {
+		if name, err = secret.ParseName(r.name); err != nil {
+			return err
+		}
 	}
 	path, err := r.path(!r.undo)
 	if err != nil {
 		return err
 	}
 	if r.undo {
-		return revoke(cmd.Context(), a, api.RevokeRequest{Name: string(name), Notebook: path, Deny: true}, o.json)
+		return revoke(cmd.Context(), a, api.RevokeRequest{Name: string(name), Notebook: path, Deny: true, Profile: r.profile}, o.json)
 	}
 	until, err := parseUntil(r.until)
 	if err != nil {
 		return &usageError{cmd, err.Error()}
 	}
-	made, err := a.client().AddRule(cmd.Context(), api.Rule{Name: string(name), Deny: deny, Notebook: path, Until: until})
+	made, err := a.client().AddRule(cmd.Context(), api.Rule{
+		Name: string(name), Deny: deny, Notebook: path, Until: until, Profile: r.profile, Once: r.once,
+	})
 	if err != nil {
 		return err
 	}
@@ -97,7 +104,7 @@ func runRule(cmd *cobra.Command, a *app, args []string, o allowOptions, deny boo
 		return a.printJSON(made)
 	}
 	a.say("%s", sentence(made))
-	if deny {
+	if deny || r.profile != "" { // where that takes it from, its nbhush.toml says
 		return nil
 	}
 	return a.warnMissing(cmd.Context(), []string{made.Name})
@@ -109,7 +116,18 @@ func sentence(r api.Rule) string {
 	if r.Deny {
 		may = "may not have "
 	}
-	return place(r) + " " + may + r.Name + ending(r)
+	return place(r) + " " + may + what(r) + ending(r)
+}
+
+// what says which secrets a rule is about.
+func what(r api.Rule) string {
+	switch {
+	case r.Name == "":
+		return "all of the profile " + r.Profile
+	case r.Profile != "":
+		return r.Name + " in the profile " + r.Profile
+	}
+	return r.Name
 }
 
 func place(r api.Rule) string {
@@ -125,10 +143,14 @@ func place(r api.Rule) string {
 }
 
 func ending(r api.Rule) string {
-	if r.Until.IsZero() {
-		return ""
+	end := ""
+	if r.Once {
+		end = " once"
 	}
-	return " until " + r.Until.Local().Format(time.DateTime)
+	if !r.Until.IsZero() {
+		end += " until " + r.Until.Local().Format(time.DateTime)
+	}
+	return end
 }
 
 func newGrantsCmd(a *app) *cobra.Command {
@@ -160,37 +182,55 @@ func runGrants(ctx context.Context, a *app, asJSON bool) error {
 		if r.Deny {
 			verdict = "deny"
 		}
-		a.printf("%s\t%s\t%s\t%s\n", verdict, r.Name, printable(place(r)), strings.TrimPrefix(ending(r), " "))
+		a.printf("%s\t%s\t%s\t%s\n", verdict, cmp.Or(r.Name, "*"), printable(in(r)), strings.TrimPrefix(ending(r), " "))
 	}
 	return nil
 }
 
+// in is the place of a rule, and its profile.
+func in(r api.Rule) string {
+	if r.Profile == "" {
+		return place(r)
+	}
+	return place(r) + ", profile " + r.Profile
+}
+
 func newRevokeCmd(a *app) *cobra.Command {
-	var notebook string
+	var notebook, profile string
 	var asJSON bool
 	cmd := &cobra.Command{
-		Use:   "revoke NAME",
+		Use:   "revoke [NAME]",
 		Short: "take back what was granted of a secret",
 		Long: `Takes back what you granted of NAME when notebooks asked, or with nbhush allow --name: for all
 notebooks and kernels, or those of one notebook. Python kernels that run lose the value before their
-next cell, unless an approved nbhush.toml lists it.`,
+next cell, unless an approved nbhush.toml lists it. With --profile alone, what you granted of the
+whole profile.`,
 		Example: `  nbhush revoke API_TOKEN
-  nbhush revoke API_TOKEN --notebook analysis.ipynb`,
-		Args: argRange(1, 1, "the NAME of one secret"),
+  nbhush revoke API_TOKEN --notebook analysis.ipynb
+  nbhush revoke --profile prod`,
+		Args: argRange(0, 1, "the NAME of one secret"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			name, err := secret.ParseName(args[0])
-			if err != nil {
-				return err
+			q := api.RevokeRequest{Profile: profile}
+			if len(args) == 0 && profile == "" {
+				return &usageError{cmd, "nbhush revoke needs the NAME of one secret, or --profile"}
+			}
+			if len(args) > 0 {
+				name, err := secret.ParseName(args[0])
+				if err != nil {
+					return err
+				}
+				q.Name = string(name)
 			}
 			o := ruleOptions{notebook: notebook}
-			path, err := o.path(false)
-			if err != nil {
+			var err error
+			if q.Notebook, err = o.path(false); err != nil {
 				return err
 			}
-			return revoke(cmd.Context(), a, api.RevokeRequest{Name: string(name), Notebook: path}, asJSON)
+			return revoke(cmd.Context(), a, q, asJSON)
 		},
 	}
 	cmd.Flags().StringVar(&notebook, "notebook", "", "only what was granted to this `FILE` and its kernels")
+	cmd.Flags().StringVar(&profile, "profile", "", "only what was granted in this `profile`")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print the result as JSON")
 	return cmd
 }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -15,6 +17,7 @@ import (
 
 type kernelOptions struct {
 	connectionFile string
+	profile        string
 	argv           []string
 }
 
@@ -31,6 +34,7 @@ func newKernelCmd(a *app) *cobra.Command {
 		},
 	}
 	cmd.Flags().StringVarP(&o.connectionFile, "file", "f", "", "Jupyter's connection file")
+	cmd.Flags().StringVar(&o.profile, "profile", "", "the `profile` of the project's nbhush.toml, else NBHUSH_PROFILE")
 	cmd.Flags().SetInterspersed(false)
 	return cmd
 }
@@ -45,12 +49,16 @@ func runKernel(ctx context.Context, a *app, o kernelOptions) error {
 	if err != nil {
 		a.warningf("%v", err) // the kernel runs all the same
 	}
+	env := os.Environ()
+	if o.profile != "" {
+		env = append(slices.DeleteFunc(env, func(kv string) bool { return strings.HasPrefix(kv, envProfile+"=") }), envProfile+"="+o.profile)
+	}
 	exit, err := kernelhook.Run(ctx, kernelhook.Options{
 		Spelled:        settings.Spelled,
 		OtherUsers:     settings.OtherUsers,
 		ConnectionFile: o.connectionFile,
 		Argv:           o.argv,
-		Env:            os.Environ(),
+		Env:            env,
 		Dir:            dir,
 		RunDir:         a.home.Run,
 		Epoch:          filepath.Join(a.home.Run, api.EpochFile),
@@ -91,11 +99,11 @@ func readKernelSettings(path string) (s kernelSettings, err error) {
 type hookAgent struct{ *client.Stream }
 
 func (h hookAgent) Get(ctx context.Context, name string) (secret.Value, error) {
-	n, err := secret.ParseName(name)
-	if err != nil {
+	_, plain := api.SplitName(name)
+	if _, err := secret.ParseName(plain); err != nil {
 		return secret.Value{}, err
 	}
-	return h.Stream.Get(ctx, n)
+	return h.Stream.Get(ctx, secret.Name(name))
 }
 
 func (h hookAgent) Consent(ctx context.Context, name string, answer api.Answer, client int) (secret.Value, error) {

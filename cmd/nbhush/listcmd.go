@@ -60,6 +60,7 @@ func runList(ctx context.Context, a *app, o listOptions) error {
 		}
 		return a.printJSON(secrets)
 	}
+	a.sayProfile(ctx)
 	if len(secrets) == 0 {
 		a.say("there are no secrets yet")
 		a.hintf("store one with: nbhush set NAME")

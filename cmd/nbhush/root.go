@@ -146,7 +146,7 @@ everything that is shown, saved or committed.`,
 	}
 	add("secrets", newSetCmd(a), newGetCmd(a), newFollowCmd(a), newListCmd(a), newRmCmd(a), newRotateCmd(a), newHistoryCmd(a), newRestoreCmd(a),
 		newImportCmd(a), newRunCmd(a), newExportCmd(a),
-		newMaskCmd(a), newAllowCmd(a), newDenyCmd(a), newGrantsCmd(a), newRevokeCmd(a), newAuditCmd(a))
+		newMaskCmd(a), newAllowCmd(a), newDenyCmd(a), newGrantsCmd(a), newRevokeCmd(a), newExplainCmd(a), newAuditCmd(a))
 	add("jupyter", newJupyterCmd(a), newKernelsCmd(a), newInjectCmd(a), newIPythonCmd(a))
 	add("files", newGitCmd(a), newStripCmd(a), newScanCmd(a), newWatchCmd(a))
 	add("care", newSetupCmd(a), newUninstallCmd(a), newDemoCmd(a), newDoctorCmd(a), newAgentCmd(a), newStoreCmd(a), newVaultCmd(a),
@@ -189,11 +189,25 @@ func argRange(min, max int, what string) cobra.PositionalArgs {
 
 // client returns a client of this user's agent; it starts the agent on demand.
 func (a *app) client() *client.Client {
-	return &client.Client{Expires: func(name secret.Name, at time.Time) {
+	return &client.Client{Env: a.getenv(envProfile), Expires: func(name secret.Name, at time.Time) {
 		if note := expiry(at, time.Now()); note != "" {
 			a.warningf("%s %s; a new value: nbhush rotate %s", name, note, name)
 		}
 	}}
+}
+
+// envProfile names the profile that counts where no flag does.
+const envProfile = "NBHUSH_PROFILE"
+
+// clientIn is client for values in a profile, "" being that of the folder. On a
+// terminal it says which one is on.
+func (a *app) clientIn(profile string) *client.Client {
+	c := a.client()
+	c.Profile = profile
+	if a.terminal(a.err) {
+		c.On = func(on api.Profile) { a.say("profile %s, %s", on.Profile, on.By) }
+	}
+	return c
 }
 
 // printJSON writes v to stdout as indented JSON.

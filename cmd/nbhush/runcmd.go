@@ -10,7 +10,10 @@ import (
 	"github.com/spf13/cobra"
 )
 
-type runOptions struct{ argv []string }
+type runOptions struct {
+	argv    []string
+	profile string
+}
 
 func newRunCmd(a *app) *cobra.Command {
 	var o runOptions
@@ -18,8 +21,12 @@ func newRunCmd(a *app) *cobra.Command {
 		Use:   "run -- CMD [ARG…]",
 		Short: "run a command with the secrets of nbhush.toml in its environment",
 		Long: `Runs a command with every secret that the nbhush.toml of this folder (or one above it)
-lists in its environment, and exits as the command does.`,
-		Example: `  nbhush run -- papermill in.ipynb out.ipynb
+lists in its environment, and exits as the command does.
+
+Where that file has profiles, the one of --profile counts, else that of NBHUSH_PROFILE, of
+the git branch, or the default.`,
+		Example: `  nbhush run --profile prod -- python train.py
+  nbhush run -- papermill in.ipynb out.ipynb
   nbhush run -- python train.py`,
 		Args: argRange(1, -1, "a command after --"),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -27,8 +34,14 @@ lists in its environment, and exits as the command does.`,
 			return runRun(cmd.Context(), a, o)
 		},
 	}
+	profileFlag(cmd, &o.profile)
 	cmd.Flags().SetInterspersed(false)
 	return cmd
+}
+
+// profileFlag adds --profile.
+func profileFlag(cmd *cobra.Command, profile *string) {
+	cmd.Flags().StringVar(profile, "profile", "", "the `profile` of nbhush.toml that counts")
 }
 
 func runRun(ctx context.Context, a *app, o runOptions) error {
@@ -40,7 +53,7 @@ func runRun(ctx context.Context, a *app, o runOptions) error {
 	if err != nil {
 		return fmt.Errorf("run %s: %w", o.argv[0], errors.Unwrap(err))
 	}
-	values, err := a.client().GetAll(ctx, dir)
+	values, err := a.clientIn(o.profile).GetAll(ctx, dir)
 	if err != nil {
 		return err
 	}

@@ -9,6 +9,7 @@ import (
 	"github.com/nbhush/nbhush/agent/secret"
 	"github.com/nbhush/nbhush/kernelhook"
 	"github.com/nbhush/nbhush/kernelhook/inject"
+	"github.com/nbhush/nbhush/kernelhook/zsock"
 )
 
 // Agent is what Serve needs of a connection to the agent. Its errors are
@@ -22,6 +23,8 @@ type Agent interface {
 	// Epoch returns a number that changes when anything changes that a value
 	// depends on, and false where that cannot be known.
 	Epoch() (uint64, bool)
+	Profile(ctx context.Context) (api.Profile, error)
+	Refused(ctx context.Context, q api.Refused) error
 }
 
 // Serving says what to serve.
@@ -89,4 +92,9 @@ func (source) Consent(_ context.Context, q inject.Question) (secret.Value, error
 		Code: api.CodeDenied, Message: "nobody can be asked for " + q.Name + " in a kernel that nbhush did not start",
 		Mend: "list it in the project's nbhush.toml, then run: nbhush allow",
 	}
+}
+
+// Refused notes who asked without the kernel's token.
+func (s source) Refused(ctx context.Context, _ zsock.Conn, why string) {
+	_ = s.Agent.Refused(ctx, api.Refused{Why: why}) // an agent that is away hears nothing
 }

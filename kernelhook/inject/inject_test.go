@@ -58,6 +58,16 @@ func (s source) Follow(name string, v secret.Value) (secret.Value, bool) {
 	return secret.New([]byte(s["next "+name])), false
 }
 
+func (s source) Profile(context.Context) (api.Profile, error) {
+	return api.Profile{Profile: "dev"}, nil
+}
+
+func (s source) Refused(_ context.Context, from zsock.Conn, why string) {
+	if from != nil {
+		s["REFUSED"] += why + "."
+	}
+}
+
 func (s source) Names(context.Context) ([]string, error) { return []string{"A", "B"}, nil }
 
 // serve returns an endpoint that answers from s.
@@ -82,7 +92,7 @@ func serve(t testing.TB, s source) (endpoint, token string) {
 }
 
 func TestAsk(t *testing.T) {
-	s := source{"A": rand.Text(), "B": "two\nlines\x00 and a zero", "EMPTY": ""}
+	s := source{"prod/A": "of-prod", "A": rand.Text(), "B": "two\nlines\x00 and a zero", "EMPTY": ""}
 	endpoint, token := serve(t, s)
 	for _, c := range []struct {
 		name, token string
@@ -97,6 +107,9 @@ func TestAsk(t *testing.T) {
 		{"too many names", token, slices.Repeat([]string{"A"}, maxNames+1), api.CodeBadInput},
 		{"wrong token", rand.Text(), []string{"A"}, api.CodeDenied},
 		{"no token", "", []string{"A"}, api.CodeDenied},
+		{"in a profile", token, []string{"prod/A"}, ""},
+		{"bad name in a profile", token, []string{"prod/not a name"}, api.CodeBadInput},
+		{"no profile", token, []string{strings.Repeat("p", 100) + "/A"}, api.CodeBadInput},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			values, err := Ask(t.Context(), endpoint, c.token, c.names)
@@ -105,6 +118,10 @@ func TestAsk(t *testing.T) {
 				if !errors.As(err, &e) || e.Code != c.code || len(values) > 0 {
 					t.Fatalf("got %v, %d values, want code %s", err, len(values), c.code)
 				}
+				if refused := s["REFUSED"] != ""; refused != (c.token != token) {
+					t.Errorf("noted as refused: %v", refused)
+				}
+				delete(s, "REFUSED")
 				return
 			}
 			if err != nil {
@@ -146,6 +163,7 @@ func TestRequests(t *testing.T) {
 		{"names", []string{"", Version, token, "names"}, []string{"", "ok", "A", "B"}},
 		{"with a request id", []string{"id", "", Version, token, "get", "A"}, []string{"id", "", "ok", "value-of-a"}},
 		{"other version", []string{"", "nbhush/9", token, "get", "A"}, []string{"", "error", "version"}},
+		{"profile", []string{"", Version, token, "profile"}, []string{"", "ok", "dev"}},
 		{"unknown op", []string{"", Version, token, "set", "A"}, []string{"", "error", "bad-input"}},
 		{"nothing after the delimiter", []string{""}, []string{"", "error", "version"}},
 		{"no delimiter", []string{Version, token, "get", "A"}, nil},

@@ -38,6 +38,10 @@ type Source interface {
 	// Follow says what has to stand in the place of an environment variable that has this
 	// value now: an empty one for none. It is the caller's to wipe. same: what is there stays.
 	Follow(name string, value secret.Value) (v secret.Value, same bool)
+	// Profile returns the profile that is on.
+	Profile(ctx context.Context) (api.Profile, error)
+	// Refused notes that a process asked that does not belong to the kernel.
+	Refused(ctx context.Context, from zsock.Conn, why string)
 }
 
 // Question is a wish for consent.
@@ -116,6 +120,7 @@ func (s *Server) ask(from func() zsock.Conn, request [][]byte) ([][]byte, []secr
 		}
 	}
 	if subtle.ConstantTimeCompare(request[1], s.token) != 1 {
+		s.source.Refused(s.ctx, from(), "the token is not this kernel's")
 		return nil, nil, &api.Error{
 			Code: api.CodeDenied, Message: "the token is not this kernel's",
 			Mend: "ask from a cell of the kernel itself; after a fork, keep NBHUSH_TOKEN in the environment",
@@ -125,6 +130,9 @@ func (s *Server) ask(from func() zsock.Conn, request [][]byte) ([][]byte, []secr
 	switch verb := string(request[2]); {
 	case verb == "names":
 		return s.names()
+	case verb == "profile" && len(names) == 0:
+		on, err := s.source.Profile(s.ctx)
+		return [][]byte{[]byte("ok"), []byte(on.Profile)}, nil, err
 	case verb == "know" && len(names) == 1:
 		return s.know("", names[0])
 	case verb == "former" && len(names) == 2:
@@ -141,11 +149,11 @@ func (s *Server) ask(from func() zsock.Conn, request [][]byte) ([][]byte, []secr
 	reply := [][]byte{[]byte("ok")}
 	var values []secret.Value
 	for _, n := range names {
-		name, err := secret.ParseName(string(n))
+		name, err := parseWish(n)
 		if err != nil {
 			return nil, values, err
 		}
-		v, err := s.source.Get(s.ctx, string(name))
+		v, err := s.source.Get(s.ctx, name)
 		if err != nil {
 			return nil, values, err
 		}
@@ -154,6 +162,22 @@ func (s *Server) ask(from func() zsock.Conn, request [][]byte) ([][]byte, []secr
 	}
 	return reply, values, nil
 }
+
+// parseWish checks what a kernel asks for: a name, or one in a profile, as
+// api.JoinName joins them.
+func parseWish(text []byte) (string, error) {
+	profile, name := api.SplitName(string(text))
+	if _, err := secret.ParseName(name); err != nil {
+		return "", err
+	}
+	if len(profile) > maxProfile {
+		return "", &api.Error{Code: api.CodeBadInput, Message: "no profile is called so"}
+	}
+	return api.JoinName(profile, name), nil
+}
+
+// maxProfile is more than the name of a profile has, in bytes.
+const maxProfile = 64
 
 // know has value stand for name, which may be "", in what this kernel shows.
 func (s *Server) know(name string, value []byte) ([][]byte, []secret.Value, error) {
@@ -186,11 +210,11 @@ func (s *Server) follow(name string, value []byte) ([][]byte, []secret.Value, er
 
 // consent asks the user; request is a name and the cell that asks.
 func (s *Server) consent(from zsock.Conn, request [][]byte) ([][]byte, []secret.Value, error) {
-	name, err := secret.ParseName(string(request[0]))
+	name, err := parseWish(request[0])
 	if err != nil {
 		return nil, nil, err
 	}
-	q := Question{Name: string(name), From: from}
+	q := Question{Name: name, From: from}
 	if len(request) > 1 {
 		q.Cell = string(request[1])
 	}
@@ -206,11 +230,11 @@ func (s *Server) consent(from zsock.Conn, request [][]byte) ([][]byte, []secret.
 func (s *Server) refresh(pairs [][]byte) ([][]byte, []secret.Value, error) {
 	var held []api.Held
 	for i := 0; i+1 < len(pairs); i += 2 {
-		name, err := secret.ParseName(string(pairs[i]))
+		name, err := parseWish(pairs[i])
 		if err != nil {
 			return nil, nil, err
 		}
-		held = append(held, api.Held{Name: string(name), Sum: pairs[i+1]})
+		held = append(held, api.Held{Name: name, Sum: pairs[i+1]})
 	}
 	r, err := s.source.Refresh(s.ctx, held)
 	if err != nil {

@@ -5,7 +5,9 @@
     nbhush.env("A", "B")            puts the values into os.environ
     %hush A B                       the same, and variables A and B
     %%hush A B                      the same, while this cell runs
+    nbhush.get("DB", profile="dev") the value of another profile than the one that is on
     nbhush.names()                  the names that this kernel may have
+    nbhush.profile()                the profile that is on, None where the project has none
 
 The value comes from the agent each time. What env and %hush put somewhere is
 noted, so that it can follow a new value. Where the rules leave it to the user
@@ -18,7 +20,7 @@ import socket
 import threading
 import time
 
-__all__ = ["Denied", "Error", "Secret", "env", "get", "names"]
+__all__ = ["Denied", "Error", "Secret", "env", "get", "names", "profile"]
 
 _endpoint = os.environ.get("NBHUSH_ENDPOINT", "")
 _token = os.environ.get("NBHUSH_TOKEN", "").encode()
@@ -49,9 +51,10 @@ class Denied(Error):
 class Secret(str):
     """A str that shows its name where Python would show its characters."""
 
-    def __new__(cls, value, name):
+    def __new__(cls, value, name, wish=None):
         self = super().__new__(cls, value)
         self._name = name
+        self._wish = wish or name  # as it was asked for
         return self
 
     def __repr__(self):
@@ -63,14 +66,12 @@ class Secret(str):
 
 def get(name, profile=None, timeout=30.0):
     """Return the value of the secret called name; wait at most timeout seconds."""
-    _check(profile)
-    return _get([name], timeout)[0]
+    return _get([name], timeout, profile)[0]
 
 
 def env(*names, profile=None, timeout=30.0):
     """Put the values of the secrets called names into os.environ."""
-    _check(profile)
-    for name, value in zip(names, _get(list(names), timeout)):
+    for name, value in zip(names, _get(list(names), timeout, profile)):
         os.environ[name] = _environ[name] = value
 
 
@@ -79,23 +80,20 @@ def names(timeout=30.0):
     return [n.decode() for n in _ask([b"names"], timeout)]
 
 
-def _check(profile):
-    if profile not in (None, "default"):
-        raise Error(
-            "there is no profile %r: this version of nbhush has the default profile only" % (profile,),
-            "leave profile out",
-            "bad-input",
-        ) from None
+def profile(timeout=30.0):
+    """Return the profile of nbhush.toml that is on, or None."""
+    return _ask([b"profile"], timeout)[0].decode() or None
 
 
-def _get(names, timeout):
+def _get(names, timeout, profile=None):
     if not names:
         return []
-    for name in names:
-        if not isinstance(name, str):
-            raise Error("the name of a secret is a str, not %s" % type(name).__name__, code="bad-input") from None
-    values = _values(names, timeout)
-    secrets = [Secret(v.decode("utf-8", "surrogateescape"), n) for n, v in zip(names, values)]
+    for text in [profile or ""] + names:
+        if not isinstance(text, str):
+            raise Error("the name of a secret or a profile is a str, not %s" % type(text).__name__, code="bad-input") from None
+    wishes = [profile + "/" + n for n in names] if profile and profile != "default" else names
+    values = _values(wishes, timeout)
+    secrets = [Secret(v.decode("utf-8", "surrogateescape"), n, w) for n, w, v in zip(names, wishes, values)]
     _served.update((s, s._name) for s in secrets)
     return secrets
 

@@ -22,25 +22,33 @@ def refresh(shell, given):
         return True
     request = [b"refresh"]
     for name, value in held:
-        request += [name.encode(), hashlib.sha256(raw(value)).digest()]
+        request += [wish(name, value).encode(), hashlib.sha256(raw(value)).digest()]
     try:
         answer = nbhush._ask(request, 2.5)
     except nbhush.Error:
         return False
     changes = {}
     for i in range(0, len(answer), 3):
-        name = answer[i].decode()
-        changes[name] = None
+        asked = answer[i].decode()
+        changes[asked] = None
         if answer[i + 1] == b"new":
-            changes[name] = nbhush.Secret(answer[i + 2].decode("utf-8", "surrogateescape"), name)
-            nbhush._served[changes[name]] = name
+            name = asked.rpartition("/")[2]
+            changes[asked] = nbhush.Secret(answer[i + 2].decode("utf-8", "surrogateescape"), name, asked)
+            nbhush._served[changes[asked]] = name
     for name, value in held:
-        if name in changes and changes[name] != value:
+        asked = wish(name, value)
+        if asked in changes and changes[asked] != value:
             former(name, value)
-    for name, value in changes.items():
-        change(os.environ, nbhush._environ, name, value)
-        change(shell.user_ns, nbhush._variables, name, value)
+    for where, mine in ((os.environ, nbhush._environ), (shell.user_ns, nbhush._variables)):
+        for name, value in list(mine.items()):
+            if wish(name, value) in changes:
+                change(where, mine, name, changes[wish(name, value)])
     return True
+
+
+def wish(name, value):
+    """Return the name as it was asked for: with its profile, if that was another one."""
+    return getattr(value, "_wish", name)
 
 
 def change(where, held, name, value):
