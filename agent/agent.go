@@ -260,6 +260,12 @@ func notThere(names []secret.Name) *api.Error {
 	if len(names) == 1 {
 		return notFound(names[0])
 	}
+	e := notFound(names[0])
+	e.Message = "no secrets are called " + joinNames(names)
+	return e
+}
+
+func joinNames(names []secret.Name) string {
 	var list strings.Builder
 	for i, name := range names {
 		if i > 0 {
@@ -267,9 +273,7 @@ func notThere(names []secret.Name) *api.Error {
 		}
 		list.WriteString(string(name))
 	}
-	e := notFound(names[0])
-	e.Message = "no secrets are called " + list.String()
-	return e
+	return list.String()
 }
 
 // note appends to the audit log. What cannot be noted must not happen.

@@ -3,6 +3,7 @@ package agent
 import (
 	"context"
 	"errors"
+	"fmt"
 	"path/filepath"
 
 	"github.com/nbhush/nbhush/agent/api"
@@ -43,14 +44,19 @@ func (s *session) Explain(_ context.Context, q api.ExplainRequest) (e api.Explan
 	case d.Ask:
 		e.Verdict = string(policy.Ask)
 	}
-	if d.Rule != nil {
+	entry, _ := r.config.In(r.profile, name)
+	switch {
+	case d.Rule != nil:
 		e.Rule = d.Rule.String()
-	} else if d.Grant == nil && d.Allow {
-		e.Rule = r.config.Listing(r.path, r.profile, name)
+	case d.Grant != nil:
+		e.Rule = "nbhush grants"
+	case d.Allow:
+		e.Rule = fmt.Sprintf("%s:%d", r.path, entry.Line)
+	case d.Listed:
+		e.Rule = fmt.Sprintf("%s:%d", r.path, r.config.Profiles[r.profile].Line)
 	}
 	e.From = "store"
 	if r.says(name) {
-		entry, _ := r.config.In(r.profile, name)
 		e.From = entry.From.String()
 	}
 	e.Stored = s.agent.stored(name)

@@ -631,15 +631,18 @@ func (a *agent) grant(ctx context.Context, w asker) api.Grant {
 	if p.config == nil {
 		return g
 	}
-	var missing, names []secret.Name
+	var missing, names, asks []secret.Name
 	for _, name := range p.config.NamesIn(p.profile) {
 		switch d := sc.decide(name); {
 		case ruledOut(d):
 		case d.Listed, d.Grant != nil && d.Grant.Once: // nobody can be asked yet
-			g.Notice = asksFirst(name, p.profile)
+			asks = append(asks, name)
 		default:
 			names = append(names, name)
 		}
+	}
+	if len(asks) > 0 {
+		g.Notice = asksFirst(asks, p.profile)
 	}
 	ctx, cancel := context.WithTimeout(ctx, grantTime)
 	defer cancel()
@@ -663,13 +666,13 @@ func (a *agent) grant(ctx context.Context, w asker) api.Grant {
 }
 
 // asksFirst is the notice for names that a kernel does not have at its start.
-func asksFirst(name secret.Name, profile string) *api.Error {
+func asksFirst(names []secret.Name, profile string) *api.Error {
 	in := ""
 	if profile != "" {
 		in = " in the profile " + profile
 	}
-	return fail(api.CodeConsent, "ask in a cell, and you are asked: nbhush.get(\""+string(name)+"\") or nbhush get "+string(name),
-		"this kernel starts without %s, which needs your yes%s", name, in)
+	return fail(api.CodeConsent, "you are asked when a cell asks: nbhush.get(\""+string(names[0])+"\") or nbhush get "+string(names[0]),
+		"this kernel starts without %s: your yes is needed%s", joinNames(names), in)
 }
 
 func tooNew(version int) *api.Error {

@@ -46,7 +46,7 @@ type Explanation struct {
 	Name     string `json:"name,omitempty"`
 	Verdict  string `json:"verdict,omitempty"` // allow, ask or deny
 	Reason   string `json:"reason,omitempty"`
-	Rule     string `json:"rule,omitempty"` // file:line of the rule that decided, if one did
+	Rule     string `json:"rule,omitempty"` // file:line of what decided, or the command that lists it
 	From     string `json:"from,omitempty"` // where the value would come from: "store" or a reference
 	Stored   bool   `json:"stored"`         // the store has a value of this name
 	Mend     string `json:"hint,omitempty"` // the command or the edit that changes the verdict

@@ -42,6 +42,7 @@ type Secret struct {
 	TTL   time.Duration // how long a value of From may be kept; 0: as the provider says
 	Stale time.Duration // how much longer, while the provider cannot be reached
 	Poll  time.Duration // how often it is asked for while a kernel has it; 0: as TTL says; below 0: never
+	Line  int           // where it stands; 0 where that is not known
 }
 
 // Names returns the names that c lists, in any profile, sorted. A nil Config
@@ -168,25 +169,37 @@ func parse(src []byte) (c *Config, line int, reason string) {
 	if path, reason := c.parseProfiles(f.Profiles); reason != "" {
 		return nil, lineOf(src, append([]string{"profiles"}, path...)...), reason
 	}
-	c.orderProfiles(src)
+	c.number(src)
 	if c.Rules, line, reason = parseRules(src, f.Rules, false); reason != "" {
 		return nil, line, reason
 	}
 	return c, 0, ""
 }
 
-// orderProfiles notes in which order the profiles stand in src.
-func (c *Config) orderProfiles(src []byte) {
-	if len(c.Profiles) == 0 {
-		return
-	}
-	for i, at := range places(src) {
-		if len(at.path) < 2 || at.path[0] != "profiles" {
+// number notes in which lines of src the names and the profiles stand: at
+// secrets.NAME, profiles.PROFILE and profiles.PROFILE.secrets.NAME.
+func (c *Config) number(src []byte) {
+	line, done := 1, uint32(0)
+	for _, p := range places(src) {
+		if p.at > done {
+			line, done = line+bytes.Count(src[done:p.at], []byte("\n")), p.at
+		}
+		of, path := c.Secrets, p.path
+		if len(path) > 1 && path[0] == "profiles" {
+			profile := c.Profiles[path[1]]
+			if _, ok := c.Profiles[path[1]]; ok && profile.Line == 0 {
+				profile.Line = line
+				c.Profiles[path[1]] = profile
+			}
+			of, path = profile.Secrets, path[2:]
+		}
+		if len(path) != 2 || path[0] != "secrets" {
 			continue
 		}
-		if p, ok := c.Profiles[at.path[1]]; ok && p.order == 0 {
-			p.order = i + 1
-			c.Profiles[at.path[1]] = p
+		name := secret.Name(path[1])
+		if s, ok := of[name]; ok && s.Line == 0 {
+			s.Line = line
+			of[name] = s
 		}
 	}
 }

@@ -17,8 +17,7 @@ type Profile struct {
 	// Asks says that the user is asked in each session before a kernel gets
 	// secrets in this profile, unless he granted them.
 	Asks bool
-
-	order int // in the file
+	Line int // where it stands
 }
 
 // maxProfiles is more than a project has.
@@ -153,7 +152,7 @@ func (c *Config) Known() []string {
 		return nil
 	}
 	return slices.SortedFunc(maps.Keys(c.Profiles), func(x, y string) int {
-		return cmp.Or(cmp.Compare(c.Profiles[x].order, c.Profiles[y].order), strings.Compare(x, y))
+		return cmp.Or(cmp.Compare(c.Profiles[x].Line, c.Profiles[y].Line), strings.Compare(x, y))
 	})
 }
 
@@ -190,18 +189,6 @@ func (c *Config) profile(name string) (p Profile, known bool) {
 
 // asks reports whether the profile asks in each session.
 func (c *Config) asks(profile string) bool { return c != nil && c.Profiles[profile].Asks }
-
-// Listing says in which table of the file at path c lists a name.
-func (c *Config) Listing(path, profile string, name secret.Name) string {
-	if c == nil {
-		return ""
-	}
-	table := "[secrets]"
-	if _, ok := c.Profiles[profile].Secrets[name]; ok {
-		table = "[profiles." + profile + ".secrets]"
-	}
-	return path + " " + table
-}
 
 // Guards reports whether c takes something away, by rules or profiles, from
 // what it would allow without them.

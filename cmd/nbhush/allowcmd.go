@@ -108,21 +108,31 @@ func runAllow(ctx context.Context, a *app, o allowOptions) error {
 		a.warningf("%s lists no names", req.Path)
 		return nil
 	}
-	names := cfg.NamesIn("")
-	a.say("kernels below %s may have %s", filepath.Dir(req.Path), nameList(names))
-	a.sayFrom(cfg, "")
-	for _, profile := range cfg.Known() {
+	for _, profile := range profiles(cfg) {
+		if profile == "" {
+			a.say("kernels below %s may have %s", filepath.Dir(req.Path), nameList(cfg.NamesIn("")))
+			a.sayFrom(cfg, "")
+			continue
+		}
 		also := ""
 		if cfg.Profiles[profile].Asks {
 			also = ", after you are asked in each session"
 		}
-		a.say("in the profile %s: %s%s", profile, nameList(cfg.NamesIn(profile)), also)
+		a.say("kernels below %s may have, in the profile %s, %s%s", filepath.Dir(req.Path), profile, nameList(cfg.NamesIn(profile)), also)
 		a.sayFrom(cfg, profile)
 	}
 	if len(cfg.Rules) > 0 {
 		a.say("%s may take some of it away: nbhush explain NAME", plural(len(cfg.Rules), "rule"))
 	}
 	return a.warnMissing(ctx, slices.DeleteFunc(allowed.Names, func(name string) bool { return !fromStore(cfg, secret.Name(name)) }))
+}
+
+// profiles returns those that can be on; "" is none.
+func profiles(cfg *policy.Config) []string {
+	if cfg.Default != "" {
+		return cfg.Known()
+	}
+	return append([]string{""}, cfg.Known()...)
 }
 
 // nameList joins names.
@@ -140,7 +150,7 @@ func nameList(names []secret.Name) string {
 // fromStore reports whether the value of name comes from the store, under its
 // own name, in some profile.
 func fromStore(cfg *policy.Config, name secret.Name) bool {
-	for _, profile := range append([]string{""}, cfg.Known()...) {
+	for _, profile := range profiles(cfg) {
 		if s, listed := cfg.In(profile, name); listed && s.From.IsZero() {
 			return true
 		}
@@ -154,7 +164,7 @@ func (a *app) sayFrom(cfg *policy.Config, profile string) {
 	for _, name := range cfg.NamesIn(profile) {
 		s, _ := cfg.In(profile, name)
 		from := s.From
-		if from.IsZero() || profile != "" && s == cfg.Secrets[name] {
+		if from.IsZero() || profile != "" && cfg.Default == "" && from == cfg.Secrets[name].From { // said before
 			continue
 		}
 		where := ""
