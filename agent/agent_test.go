@@ -38,6 +38,7 @@ type commands interface {
 	Lock(context.Context) (api.Status, error)
 	Unlock(context.Context, []byte) (api.Status, error)
 	Stop(context.Context) (api.Status, error)
+	Explain(context.Context, api.ExplainRequest) (api.Explanation, error)
 }
 
 // frames are the requests of a stream.
@@ -50,6 +51,8 @@ type frames interface {
 	Again(context.Context, secret.Name, int) error
 	Consent(context.Context, secret.Name, api.Answer, int) (secret.Value, error)
 	Refresh(context.Context, []api.Held) (api.Refreshed, error)
+	Profile(context.Context) (api.Profile, error)
+	Refused(context.Context, api.Refused) error
 }
 
 // stream gives client.Stream the name that a session has for Get.
@@ -336,6 +339,7 @@ func TestKernel(t *testing.T) {
 			"rules":   func() error { _, err := e.Rules(ctx); return err },
 			"rule":    func() error { _, err := e.AddRule(ctx, api.Rule{Name: "UNLISTED", Notebook: "/a.ipynb"}); return err },
 			"revoke":  func() error { _, err := e.Revoke(ctx, api.RevokeRequest{Name: "UNLISTED", Deny: true}); return err },
+			"explain": func() error { _, err := e.Explain(ctx, api.ExplainRequest{Name: "UNLISTED", Dir: "/"}); return err },
 			"value":   func() error { _, err := s.Value(ctx, "NOT_STORED"); return err },
 		} {
 			wantCode(t, what, try(), api.CodeDenied)

@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"github.com/nbhush/nbhush/agent/api"
+	"github.com/nbhush/nbhush/agent/audit"
 	"github.com/nbhush/nbhush/agent/client"
 	"github.com/nbhush/nbhush/agent/match"
 	"github.com/nbhush/nbhush/agent/secret"
@@ -77,6 +78,9 @@ func TestWebPagesAreRefused(t *testing.T) {
 		}
 		if c.status != "200" && strings.Contains(out, value) {
 			t.Errorf("%s: the value was served", c.name)
+		}
+		if noted := w.lastNoted(t); c.status == "403" && (noted.Verdict != audit.Denied || noted.Reason != "request of a web page" || noted.Who.PID != os.Getpid()) {
+			t.Errorf("%s: the audit log ends with %+v", c.name, noted)
 		}
 	}
 }

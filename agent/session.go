@@ -46,6 +46,11 @@ type session struct {
 func (s *session) asker() (asker, error) {
 	w := asker{line: s.line, exe: s.exe, kernel: s.agent.kernels.of(s.line)}
 	if w.kernel == nil && s.was != nil {
+		w.kernel = s.was // for the log
+		entry := audit.Entry{Who: w.who(), Op: audit.OpGet, Verdict: audit.Denied, Reason: "the kernel of this process has ended"}
+		if err := s.agent.note(entry); err != nil {
+			return w, err
+		}
 		return w, fail(api.CodeDenied, "", "the kernel of this process has ended")
 	}
 	s.was = w.kernel
