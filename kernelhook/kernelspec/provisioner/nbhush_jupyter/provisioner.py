@@ -24,9 +24,9 @@ class NbhushProvisioner(LocalProvisioner):
         kwargs["env"].pop(VARIABLE, None)
         self.bare = unhook(kwargs["cmd"])
         kwargs["cmd"] = self.hook(kwargs["cmd"], kwargs["env"])
-        # For nbhush's rules; it does not hand them on.
-        kwargs["env"]["NBHUSH_KERNEL_SPEC"] = str(getattr(self.parent, "kernel_name", "") or "")
-        kwargs["env"]["NBHUSH_KERNEL_LANGUAGE"] = str(getattr(self.kernel_spec, "language", "") or "")
+        if kwargs["cmd"] != self.bare:  # for nbhush's rules; it does not hand them on
+            kwargs["env"]["NBHUSH_KERNEL_SPEC"] = str(getattr(self.parent, "kernel_name", "") or "")
+            kwargs["env"]["NBHUSH_KERNEL_LANGUAGE"] = str(getattr(self.kernel_spec, "language", "") or "")
         return kwargs
 
     async def launch_kernel(self, cmd, **kwargs):
