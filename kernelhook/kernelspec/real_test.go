@@ -278,11 +278,11 @@ func TestNbconvertStartsKernelsBehindNbhush(t *testing.T) {
 	}
 	nb := filepath.Join(j.env["HOME"], "a.ipynb")
 	write(t, nb, `{"cells": [{"cell_type": "code", "execution_count": null, "id": "a", "metadata": {}, "outputs": [],
- "source": ["import os\n", "print('NBHUSH_PROVISIONER' in os.environ, os.environ.get('NBHUSH_KERNEL_SPEC'), os.environ.get('NBHUSH_KERNEL_LANGUAGE'), 6 * 7)"]}],
+ "source": ["import os\n", "print('NBHUSH_PROVISIONER' in os.environ, os.environ.get('NBHUSH_KERNEL_SPEC'), os.environ.get('NBHUSH_KERNEL_LANGUAGE'), sep='/', end=' 42\\n')"]}],
  "metadata": {"kernelspec": {"name": "python3", "display_name": "", "language": "python"}}, "nbformat": 4, "nbformat_minor": 5}`)
-	want := "False python3 python 42" // what the hook is told
+	want := "False/python3/python 42" // what the hook is told
 	if j.real {
-		want = "False None None 42" // and keeps
+		want = "False/None/None 42" // and keeps
 	}
 	if got := j.drive("execute", nb); got.Result != want {
 		t.Errorf("got %+v, want %s", got, want)
