@@ -143,7 +143,7 @@ func (w asker) who() audit.Who {
 // yes and the audit log has noted it. Nothing else serves a value.
 func (a *agent) resolve(ctx context.Context, w asker, s scope, name secret.Name) (secret.Value, error) {
 	entry := audit.Entry{Who: w.who(), Op: audit.OpGet, Name: name}
-	d, err := a.decide(w, s, name)
+	d, used, err := a.decide(w, s, name)
 	if err != nil {
 		return secret.Value{}, err
 	}
@@ -172,6 +172,10 @@ func (a *agent) resolve(ctx context.Context, w asker, s scope, name secret.Name)
 	if err != nil {
 		entry.Verdict = audit.Failed
 		entry.Name, entry.Reason = a.harmless(name, err.Error())
+		if used != nil { // and not for nothing: a provider may need longer than this request
+			_, again := a.grants.add(*used)
+			err = errors.Join(err, again)
+		}
 	}
 	if noted := a.note(entry); noted != nil {
 		value.Wipe()
@@ -180,28 +184,25 @@ func (a *agent) resolve(ctx context.Context, w asker, s scope, name secret.Name)
 	return value, err
 }
 
-// decide is the scope's decision. A grant for one get is used up by it.
-func (a *agent) decide(w asker, s scope, name secret.Name) (policy.Decision, error) {
+// decide is the scope's decision. A grant for one get is used up by it, and returned.
+func (a *agent) decide(w asker, s scope, name secret.Name) (d policy.Decision, used *policy.Grant, err error) {
 	for {
-		d := s.decide(name)
-		if !d.Allow || d.Grant == nil || !d.Grant.Once || d.Grant.Answer {
-			return d, nil
+		d = s.decide(name)
+		if !d.Allow || d.Grant == nil || !d.Grant.Once {
+			return d, nil, nil
 		}
-		used := *d.Grant
-		was, err := a.grants.remove(func(g policy.Grant) bool { return g == used })
+		was, err := a.grants.remove(func(g policy.Grant) bool { return g == *d.Grant })
 		if err != nil {
-			return d, err
+			return d, nil, err
 		}
 		a.epoch.next() // or the hook would serve it again for a second
 		if len(was) > 0 {
-			if w.kernel != nil {
-				w.kernel.given.Store(api.JoinName(s.asked, string(name)), true)
-			}
-			return d, nil
+			w.kernel.given.Store(api.JoinName(s.asked, string(name)), true)
+			return d, &was[0], nil
 		}
 		// Somebody else was quicker, with a grant that this scope still has.
 		if s, err = a.scope(w, s.asked); err != nil {
-			return d, err
+			return d, nil, err
 		}
 	}
 }

@@ -34,6 +34,11 @@
 // process of its hook, or for the notebook; or it counts once. An answer from a
 // client whose process belongs to a kernel, this or another one, is refused.
 //
+// In a project with profiles the first look at the approved nbhush.toml chooses the
+// one of the session. Code may ask for a name in another one (api.JoinName); Decide
+// judges the profile that is asked for. Explain builds the request of a kernel that
+// does not run, and asks the same Decide.
+//
 // Hooks are remembered in a file, so that after a crash of the agent their
 // kernels are still kernels before the hook has reconnected.
 //

@@ -208,6 +208,15 @@ func TestGrantForOneGet(t *testing.T) {
 	if _, err := w.session().AddRule(ctx, api.Rule{Name: "UNLISTED", Notebook: notebook, Once: true}); err != nil {
 		t.Fatal(err)
 	}
+	// A store that fails uses nothing up.
+	w.values.lock()
+	_, err := hook.Value(ctx, "UNLISTED")
+	wantCode(t, "locked", err, api.CodeLocked)
+	w.values.open()
+	if rules, err := w.session().Rules(ctx); len(rules) != 1 || err != nil {
+		t.Fatalf("after a failure: %v, %v", rules, err)
+	}
+
 	var asking sync.WaitGroup
 	got := make(chan string, 20)
 	for i := range cap(got) {

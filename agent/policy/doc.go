@@ -1,7 +1,9 @@
 // Package policy decides who may have which value. It knows names and files,
 // and no value.
 //
-//	dir ──Find──▶ nbhush.toml ──Parse──▶ Config: the names of a project ─┐
+//	dir ──Find──▶ nbhush.toml ──Parse──▶ Config: names, profiles, rules ─┐
+//	                  │                     │                           │
+//	flag, environment, notebook, branch ──Choose──▶ profile ────────────┤
 //	                  │                                                 │
 //	                  └────Hash──▶ of what the kernel's agent reads ────┤
 //	                                                                    ▼
@@ -9,6 +11,8 @@
 //	                                                                    ▲
 //	what the user answered, nbhush allow|deny --name ──▶ Grants ────────┤ (grants.json)
 //	                                                                    ▲
+//	[[rules]] of the user's settings ──OwnRules──▶ Rules ───────────────┤
+//	                                                                    │
 //	who asks for what ──▶ Request ──────────────────────────────────────┘
 //
 // An nbhush.toml holds no value and is committed with the project. Because
@@ -19,7 +23,9 @@
 //
 //   - Decide is pure, and allows nothing but what the owner asks for, what is
 //     listed in an approved file and what was granted; what was denied it allows
-//     to no kernel. FuzzDecide and FuzzGrants hold it to that.
+//     to no kernel. FuzzDecide, FuzzGrants and FuzzRules hold it to that.
+//   - A rule of an nbhush.toml takes away, and never gives; whoever does not say what
+//     a rule asks for gains nothing by it; and neither does who edits or removes the file.
 //   - No message repeats a value that somebody wrote into an nbhush.toml by mistake.
 //   - Approvals and grants survive two writers and a crash: old or new, never half.
 package policy
