@@ -362,3 +362,21 @@ func TestLeastPrivilege(t *testing.T) {
 	wantCode(t, "the owner", w.session().Refused(ctx, api.Refused{Why: "x"}), api.CodeDenied)
 	wantCode(t, "below a kernel", w.session(21, 20).Refused(ctx, api.Refused{Why: "x"}), api.CodeDenied)
 }
+
+// A provider is asked again in the name of the profile in which a kernel has its value.
+func TestPollInAProfile(t *testing.T) {
+	w := newWorld(t)
+	dir, _ := w.profiled(t, "[profiles.far.secrets]\nDB = \"openbao://kv/x#y\"\n[providers.openbao]\naddress = \"https://127.0.0.1:1\"\ntoken = \"store://LISTED\"\n")
+	p, err := w.projects.of(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	far := rule{project: p, profile: "far"}
+	a := asker{line: ancestors(t), kernel: w.kernels.add(ancestors(t), nil, api.Kernel{Dir: dir})}
+	for profile, asks := range map[string]bool{"far": true, "dev": false, "": false} {
+		f := &followed{kernels: map[*kernel]struct{}{a.kernel: {}}, has: map[string]sourceOf{far.sourceKey("DB"): {dir: dir, profile: profile, name: "DB"}}}
+		if w.poll(f, a); f.failed != asks {
+			t.Errorf("%q: asked %v, want %v", profile, f.failed, asks)
+		}
+	}
+}
