@@ -127,7 +127,7 @@ func TestProfileOfASession(t *testing.T) {
 	})
 }
 
-// The next session of a kernel that was told its profile has it again, and is asked again.
+// A session keeps its profile when the branch changes, and with the next agent.
 func TestProfileIsChosenOnce(t *testing.T) {
 	w := newWorld(t)
 	ctx := t.Context()
@@ -255,7 +255,8 @@ func TestGrantForOneGet(t *testing.T) {
 	}
 }
 
-// A file with rules that is removed below an approved one leaves no way to the latter.
+// A file with rules that is removed below an approved one leaves no way to the
+// latter, and one that is put before it none to what was granted.
 func TestRemovedRules(t *testing.T) {
 	w := newWorld(t)
 	ctx := t.Context()
@@ -288,6 +289,23 @@ func TestRemovedRules(t *testing.T) {
 	}
 	_, err := s.Value(ctx, "LISTED")
 	wantCode(t, "after the user forgot it", err, "")
+
+	w.edit(t, w.project, "[secrets]\n[[rules]]\ndeny = \"LISTED\"\n")
+	w.approve(t, w.project)
+	notebook := filepath.Join(deep, "a.ipynb")
+	if _, err := w.session().AddRule(ctx, api.Rule{Name: "LISTED", Notebook: notebook}); err != nil {
+		t.Fatal(err)
+	}
+	s = w.session(30)
+	if _, err := s.RegisterKernel(ctx, api.Kernel{API: api.Version, Dir: deep, Notebook: notebook}); err != nil {
+		t.Fatal(err)
+	}
+	denied("by the rule above", "nbhush.toml:2 denies LISTED")
+	w.edit(t, deep, "[secrets]\nLISTED = {}\n")
+	denied("with a file before it", "deep/nbhush.toml is not approved")
+	w.approve(t, deep)
+	_, err = s.Value(ctx, "LISTED")
+	wantCode(t, "after the user approved that", err, "")
 }
 
 // TestLeastPrivilege is the list of who must not get a value, each denied and in

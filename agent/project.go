@@ -107,9 +107,10 @@ func (ps *projects) forget() {
 	ps.known, ps.guardsRead = nil, false
 }
 
-// guarded returns p, the project of dir, or that of an nbhush.toml nearer to dir
-// which was approved with rules or profiles and is no longer there: a kernel
-// could have removed it.
+// guarded returns p, the project of dir, as rules and profiles that were approved
+// there want it: a kernel could have removed the file that has them, or put
+// another one before it. The project is that of the file that is gone; or p, in
+// which no grant counts until its file is approved.
 func (ps *projects) guarded(dir string, p project) (project, error) {
 	at, ok := stampOf(ps.file) // before it is read, so that a change in between is seen next time
 	ps.mu.Lock()
@@ -128,7 +129,13 @@ func (ps *projects) guarded(dir string, p project) (project, error) {
 	for i := range all {
 		a := &all[i]
 		above := filepath.Dir(a.Path)
-		if !within(dir, above) || p.path != "" && within(filepath.Dir(p.path), above) {
+		if !within(dir, above) {
+			continue
+		}
+		if p.path != "" && within(p.dir(), above) {
+			if p.approval == nil {
+				p.approval = &policy.Approval{Path: p.path, Guards: true}
+			}
 			continue
 		}
 		if _, err := os.Stat(a.Path); errors.Is(err, fs.ErrNotExist) {

@@ -185,7 +185,7 @@ func listed(r Request, c *Config, a *Approval) Decision {
 			Hint:   fmt.Sprintf("add the line \"%s = {}\" below [secrets], then run: nbhush allow", r.Name),
 		}
 	}
-	if a == nil || a.Path != r.ConfigPath {
+	if a == nil || a.Path != r.ConfigPath || a.Hash == "" {
 		return Decision{
 			Reason: fmt.Sprintf("%s is not approved", r.ConfigPath),
 			Hint:   "look at it, then run in its folder: nbhush allow",

@@ -34,7 +34,7 @@ func TestDecide(t *testing.T) {
 		{"not approved", Request{Name: "A", ConfigPath: path, ConfigHash: hash}, lists, nil, false, "not approved", "nbhush allow"},
 		{"another file approved", Request{Name: "A", ConfigPath: path, ConfigHash: hash}, lists, &Approval{Path: "/q/nbhush.toml", Hash: hash}, false, "not approved", "nbhush allow"},
 		{"changed", Request{Name: "A", ConfigPath: path, ConfigHash: other}, lists, approved, false, "changed", "nbhush allow"},
-		{"no hash", Request{Name: "A", ConfigPath: path}, lists, &Approval{Path: path}, false, "changed", "nbhush allow"},
+		{"no hash", Request{Name: "A", ConfigPath: path}, lists, &Approval{Path: path}, false, "not approved", "nbhush allow"},
 		{"approved", Request{Name: "A", ConfigPath: path, ConfigHash: hash}, lists, approved, true, "approved", ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
