@@ -43,7 +43,11 @@ func (v *values) serve(source string, name secret.Name, value secret.Value, kern
 	old, ok := v.served[source]
 	switch {
 	case ok && old.value.Equal(value) && (old.kept || !kernel):
+		keeps, behind := v.keeps, v.kept < v.keeps
 		v.mu.Unlock()
+		if kernel && behind { // another kernel's is being written, and this one has it no earlier
+			v.keepServed(keeps)
+		}
 		return nil
 	case !ok && len(v.served) >= maxServed:
 		v.mu.Unlock()
