@@ -78,7 +78,7 @@ func blocks(fd uintptr) bool {
 func readFile(path string) ([]byte, error) {
 	for {
 		fd, err := syscall.Open(path, syscall.O_RDONLY|syscall.O_CLOEXEC, 0)
-		if err == syscall.EINTR {
+		if err == syscall.EINTR { //nolint:errorlint // as it comes from the system
 			continue
 		}
 		if err != nil {
