@@ -140,6 +140,7 @@ type Receiver struct {
 func (r *Receiver) Read(b []byte) (int, error) {
 	oob := make([]byte, unix.CmsgSpace(4))
 	n, oobn, _, _, err := r.Conn.ReadMsgUnix(b, oob)
+	n, oobn = max(n, 0), max(oobn, 0) // with an error both are what the system call returned
 	messages, _ := unix.ParseSocketControlMessage(oob[:oobn])
 	for _, m := range messages {
 		fds, _ := unix.ParseUnixRights(&m)

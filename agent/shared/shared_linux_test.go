@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -167,4 +168,33 @@ func TestReceiverKeepsOne(t *testing.T) {
 	if in.Take() != nil {
 		t.Error("a discarded file was given out")
 	}
+}
+
+// A connection that breaks is an error, as io.Reader has it.
+func TestReceiverOfBrokenConnection(t *testing.T) {
+	read := func(what string, c *net.UnixConn, want error) {
+		t.Helper()
+		in := Receiver{Conn: c}
+		if n, err := in.Read(make([]byte, 10)); n != 0 || !errors.Is(err, want) {
+			t.Errorf("%s: %d, %v", what, n, err)
+		}
+	}
+	ours, theirs := pair(t)
+	_ = theirs.Close()
+	read("ended", ours, io.EOF)
+	_ = ours.Close()
+	read("closed", ours, net.ErrClosed)
+
+	ours, theirs = pair(t)
+	if _, err := ours.Write([]byte("nobody reads this")); err != nil {
+		t.Fatal(err)
+	}
+	_ = theirs.Close()
+	read("reset", ours, unix.ECONNRESET)
+
+	ours, _ = pair(t)
+	if err := ours.SetReadDeadline(time.Unix(1, 0)); err != nil {
+		t.Fatal(err)
+	}
+	read("late", ours, os.ErrDeadlineExceeded)
 }
