@@ -83,7 +83,7 @@ version=$(cd "$here" && git describe --tags --always --dirty 2>/dev/null) || ver
 # stays whole; it fails where the same is there already.
 program() {
 	new=$bin/.$1.new.$$
-	trap 'rm -f "$new"' EXIT
+	trap 'rm -f "$new" "$new.copy"' EXIT
 	(cd "$here" && CGO_ENABLED=0 "$go" build -trimpath -ldflags "-s -w -X main.version=$version" -o "$new" "./cmd/$1") ||
 		fail "the build did not succeed" "the lines above are from the Go compiler"
 	if [ -x "$bin/$1" ] && cmp -s "$new" "$bin/$1"; then
@@ -91,7 +91,10 @@ program() {
 		say "$1 $version is already in $bin"
 		return 1
 	fi
-	mv -f "$new" "$bin/$1" || fail "$1 cannot be put into $bin"
+	# A copy: what the linker wrote, here and there, lies in small pieces of the
+	# page cache, and each start takes a fifth longer for them.
+	cp "$new" "$new.copy" && mv -f "$new.copy" "$bin/$1" || fail "$1 cannot be put into $bin"
+	rm -f "$new"
 	say "built $1 $version into $bin"
 }
 

@@ -237,6 +237,7 @@ func (b *behind) run(ctx context.Context, transport string, last bool, signals c
 			})
 		},
 		Reached: func() {
+			started()
 			up.Store(true)
 			if !last {
 				wipe(b.grant)

@@ -85,9 +85,20 @@ func budgetVersion(b *testing.B) {
 	if out, err := build.CombinedOutput(); err != nil {
 		b.Fatalf("%v\n%s", err, out)
 	}
+	var programs [2]string // copies, as install.sh makes one
+	for i, path := range []string{w.program, filepath.Join(w.dir, "nothing")} {
+		programs[i] = filepath.Join(w.dir, "copy-"+strconv.Itoa(i))
+		program, err := os.ReadFile(path)
+		if err == nil {
+			err = os.WriteFile(programs[i], program, 0o700) //nolint:gosec // it is a program
+		}
+		if err != nil {
+			b.Fatal(err)
+		}
+	}
 	ratio, ours, empty := ratios(b, 100,
-		func() *exec.Cmd { return w.command("", w.program, "version") },
-		func() *exec.Cmd { return w.command("", filepath.Join(w.dir, "nothing")) })
+		func() *exec.Cmd { return w.command("", programs[0], "version") },
+		func() *exec.Cmd { return w.command("", programs[1]) })
 	b.ReportMetric(ours, "ms")
 	b.ReportMetric(empty, "ms-empty")
 	report(b, ratio, "x", 3)

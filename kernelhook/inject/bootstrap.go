@@ -34,25 +34,26 @@ func Bootstrap(language string) string {
 	if strings.ToLower(language) != "python" {
 		return ""
 	}
-	sources := map[string]string{}
-	for module, file := range pythonModules {
-		sources[module] = packed(file)
-	}
 	return "exec(compile(" + literal(text("python_install.py")) + `, "<nbhush>", "exec"), {"__name__": "nbhush_install", "sources": ` +
-		literal(sources) + "})"
+		literal(packed()) + "})"
 }
 
-// packed returns a module as python_install takes it: most kernels use one or two of
-// them, and IPython looks at a cell character by character before it runs it.
-func packed(name string) string {
-	var b bytes.Buffer
-	w, err := zlib.NewWriterLevel(&b, zlib.BestSpeed)
+// packed returns the modules as python_install takes them: most kernels use one or two
+// of them, and IPython looks at a cell character by character before it runs it.
+func packed() map[string]string {
+	w, err := zlib.NewWriterLevel(nil, zlib.BestSpeed) // one for all: each takes a megabyte
 	if err != nil {
 		panic(err) // the level is one: cannot be
 	}
-	_, _ = w.Write([]byte(text(name))) // a Buffer takes everything
-	_ = w.Close()
-	return base64.StdEncoding.EncodeToString(b.Bytes())
+	sources := map[string]string{}
+	for module, file := range pythonModules {
+		var b bytes.Buffer
+		w.Reset(&b)
+		_, _ = w.Write([]byte(text(file))) // a Buffer takes everything
+		_ = w.Close()
+		sources[module] = base64.StdEncoding.EncodeToString(b.Bytes())
+	}
+	return sources
 }
 
 // Since is what NBHUSH_EPOCH says to a kernel that got its values when the agent's

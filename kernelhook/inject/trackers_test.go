@@ -23,11 +23,7 @@ func python(t *testing.T, script string, input any) []byte {
 		}
 		t.Skip("NBHUSH_TEST_PYTHON is not set")
 	}
-	sources := map[string]string{}
-	for module, file := range pythonModules {
-		sources[module] = packed(file)
-	}
-	stdin, err := json.Marshal(map[string]any{"install": text("python_install.py"), "sources": sources, "input": input})
+	stdin, err := json.Marshal(map[string]any{"install": text("python_install.py"), "sources": packed(), "input": input})
 	if err != nil {
 		t.Fatal(err)
 	}
