@@ -237,7 +237,6 @@ func (b *behind) run(ctx context.Context, transport string, last bool, signals c
 			})
 		},
 		Reached: func() {
-			started()
 			up.Store(true)
 			if !last {
 				wipe(b.grant)

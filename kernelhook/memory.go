@@ -18,12 +18,13 @@ const (
 	burstRest  = 4 * time.Second // after burstPause
 )
 
-// startPause is when what the start of a kernel needed goes back, after it was reached.
-const startPause = 1500 * time.Millisecond
+// startPause is when what the start of a kernel needed goes back.
+const startPause = 3 * time.Second
 
-func tuneMemory() { debug.SetGCPercent(gcPercent) }
-
-func started() { time.AfterFunc(startPause, debug.FreeOSMemory) }
+func tuneMemory() {
+	debug.SetGCPercent(gcPercent)
+	time.AfterFunc(startPause, debug.FreeOSMemory)
+}
 
 // burst counts what iopub carried.
 type burst struct {
