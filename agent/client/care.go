@@ -36,7 +36,7 @@ func (c *Client) Restore(ctx context.Context, name secret.Name, since time.Time)
 // RotateFrom gives name the value that a provider has now, which only the agent
 // gets to see.
 func (c *Client) RotateFrom(ctx context.Context, name secret.Name, q api.RotateRequest) (res api.SetResult, err error) {
-	return res, c.do(ctx, "POST", "/v1/secrets/"+url.PathEscape(string(name))+"/rotate", q, &res)
+	return res, c.doOnce(ctx, "POST", "/v1/secrets/"+url.PathEscape(string(name))+"/rotate", q, &res)
 }
 
 // Forget wipes the former values of name.

@@ -176,28 +176,27 @@ func (c *Client) Stop(ctx context.Context) (st api.Status, err error) {
 
 // do is ask with an agent that is started if none runs.
 func (c *Client) do(ctx context.Context, method, path string, body, res any) error {
-	err := c.ask(ctx, method, path, body, res)
-	if !isAbsent(err) && !isBroken(err) || c.NoStart {
-		return err
-	}
-	if err := c.Up(ctx); err != nil {
-		return err
-	}
-	return c.ask(ctx, method, path, body, res)
+	return c.started(ctx, method, path, body, res, true)
 }
 
 // doOnce is do for a request that must not be sent twice: a second one would
 // find what the first one did.
 func (c *Client) doOnce(ctx context.Context, method, path string, body, res any) error {
 	c.Close() // a kept connection may belong to an agent that is gone
-	err := c.send(ctx, method, path, body, res, false)
-	if !isAbsent(err) || c.NoStart {
+	return c.started(ctx, method, path, body, res, false)
+}
+
+// started is send, and send once more with an agent that was started, if the first
+// one found none.
+func (c *Client) started(ctx context.Context, method, path string, body, res any, again bool) error {
+	err := c.send(ctx, method, path, body, res, again)
+	if !isAbsent(err) && !(again && isBroken(err)) || c.NoStart {
 		return err
 	}
 	if err := c.Up(ctx); err != nil {
 		return err
 	}
-	return c.send(ctx, method, path, body, res, false)
+	return c.send(ctx, method, path, body, res, again)
 }
 
 // ask sends one request. A body that is []byte goes as it is, another as JSON.

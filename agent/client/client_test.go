@@ -196,6 +196,7 @@ func TestSentOnce(t *testing.T) {
 	for what, ask := range map[string]func() error{
 		"passphrase": func() error { _, err := c.Passphrase(t.Context(), nil, nil); return err },
 		"restore":    func() error { _, err := c.Restore(t.Context(), "A", time.Time{}); return err },
+		"rotate":     func() error { _, err := c.RotateFrom(t.Context(), "A", api.RotateRequest{}); return err },
 	} {
 		if _, err := c.Status(t.Context()); err != nil { // leaves a connection
 			t.Fatal(err)
