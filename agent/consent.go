@@ -124,8 +124,18 @@ func (s *session) Refresh(_ context.Context, held []api.Held) (r api.Refreshed, 
 	case a.values.isLocked():
 		return r, errLocked
 	}
+	scopes := map[string]scope{} // by the profile: most names are of one
 	for _, h := range held {
-		if err := s.refresh(w, h, &r); err != nil {
+		profile, name := splitName(secret.Name(h.Name))
+		sc, ok := scopes[profile]
+		if !ok {
+			sc, err = a.scope(w, profile)
+			scopes[profile] = sc
+		}
+		if err == nil {
+			err = s.refresh(w, sc, name, h, &r)
+		}
+		if err != nil {
 			for _, b := range r.New {
 				clear(b)
 			}
@@ -136,18 +146,11 @@ func (s *session) Refresh(_ context.Context, held []api.Held) (r api.Refreshed, 
 }
 
 // refresh adds to r what has to be done about one name.
-func (s *session) refresh(w asker, h api.Held, r *api.Refreshed) error {
-	a := s.agent
-	profile, text := api.SplitName(h.Name)
-	name, err := secret.ParseName(text)
-	if err != nil {
+func (s *session) refresh(w asker, sc scope, name secret.Name, h api.Held, r *api.Refreshed) error {
+	if _, err := secret.ParseName(string(name)); err != nil {
 		return err
 	}
-	sc, err := a.scope(w, profile)
-	if err != nil {
-		return err
-	}
-	d := sc.decide(name)
+	a, d := s.agent, sc.decide(name)
 	entry := audit.Entry{Who: w.who(), Op: audit.OpRevoke, Name: name, Verdict: audit.Allowed, Reason: d.Reason}
 	gone := func() error {
 		entry.Name, entry.Reason = a.harmless(name, "taken from a running kernel: "+entry.Reason)
