@@ -264,8 +264,8 @@ func (s *session) frame(ctx context.Context, out []byte, op api.Op, payload []by
 		return api.AppendFrame(out, api.StatusOK, v.Reveal()), nil
 	case api.OpKernel:
 		var k api.Kernel
-		if err := json.Unmarshal(payload, &k); err != nil {
-			return appendError(out, fail(api.CodeBadInput, "", "the kernel is not the JSON that it should be")), nil
+		if err := understand(payload, &k, "the kernel"); err != nil {
+			return appendError(out, err), nil
 		}
 		g, err := s.RegisterKernel(ctx, k)
 		out = appendReply(out, g, err)
@@ -275,17 +275,14 @@ func (s *session) frame(ctx context.Context, out []byte, op api.Op, payload []by
 		return out, nil
 	case api.OpAgain:
 		var again api.Again
-		if err := json.Unmarshal(payload, &again); err != nil {
-			return appendError(out, fail(api.CodeBadInput, "", "what was served again is not the JSON that it should be")), nil
-		}
-		if err := s.Again(ctx, secret.Name(again.Name), again.Times); err != nil {
+		if err := understand(payload, &again, "what was served again"); err != nil {
 			return appendError(out, err), nil
 		}
-		return api.AppendFrame(out, api.StatusOK, nil), nil
+		return appendDone(out, s.Again(ctx, secret.Name(again.Name), again.Times)), nil
 	case api.OpConsent:
 		var c api.Consent
-		if err := json.Unmarshal(payload, &c); err != nil {
-			return appendError(out, fail(api.CodeBadInput, "", "the consent is not the JSON that it should be")), nil
+		if err := understand(payload, &c, "the consent"); err != nil {
+			return appendError(out, err), nil
 		}
 		v, err := s.Consent(ctx, secret.Name(c.Name), c.Answer, c.Client)
 		if err != nil {
@@ -295,8 +292,8 @@ func (s *session) frame(ctx context.Context, out []byte, op api.Op, payload []by
 		return api.AppendFrame(out, api.StatusOK, v.Reveal()), nil
 	case api.OpRefresh:
 		var held []api.Held
-		if err := json.Unmarshal(payload, &held); err != nil {
-			return appendError(out, fail(api.CodeBadInput, "", "what is held is not the JSON that it should be")), nil
+		if err := understand(payload, &held, "what is held"); err != nil {
+			return appendError(out, err), nil
 		}
 		r, err := s.Refresh(ctx, held)
 		out = appendReply(out, r, err)
@@ -306,32 +303,46 @@ func (s *session) frame(ctx context.Context, out []byte, op api.Op, payload []by
 		return out, nil
 	case api.OpFound:
 		var all []api.Found
-		if err := json.Unmarshal(payload, &all); err != nil {
-			return appendError(out, fail(api.CodeBadInput, "", "what was found is not the JSON that it should be")), nil
+		if err := understand(payload, &all, "what was found"); err != nil {
+			return appendError(out, err), nil
 		}
+		var err error
 		for _, q := range all[:min(len(all), maxFound)] {
-			if err := s.Found(ctx, q); err != nil {
-				return appendError(out, err), nil
+			if err = s.Found(ctx, q); err != nil {
+				break
 			}
 		}
-		return api.AppendFrame(out, api.StatusOK, nil), nil
+		return appendDone(out, err), nil
 	case api.OpProfile:
 		on, err := s.Profile(ctx)
 		return appendReply(out, on, err), nil
 	case api.OpRefused:
 		var q api.Refused
-		if err := json.Unmarshal(payload, &q); err != nil {
-			return appendError(out, fail(api.CodeBadInput, "", "what was refused is not the JSON that it should be")), nil
-		}
-		if err := s.Refused(ctx, q); err != nil {
+		if err := understand(payload, &q, "what was refused"); err != nil {
 			return appendError(out, err), nil
 		}
-		return api.AppendFrame(out, api.StatusOK, nil), nil
+		return appendDone(out, s.Refused(ctx, q)), nil
 	case api.OpNames:
 		names, err := s.Names(ctx)
 		return appendReply(out, names, err), nil
 	}
 	return out, fmt.Errorf("unknown op %q", byte(op))
+}
+
+// understand decodes the JSON of a request; what names it in an error.
+func understand(payload []byte, v any, what string) error {
+	if err := json.Unmarshal(payload, v); err != nil {
+		return fail(api.CodeBadInput, "", "%s is not the JSON that it should be", what)
+	}
+	return nil
+}
+
+// appendDone appends the reply that says nothing but whether it was done.
+func appendDone(out []byte, err error) []byte {
+	if err != nil {
+		return appendError(out, err)
+	}
+	return api.AppendFrame(out, api.StatusOK, nil)
 }
 
 func appendReply(out []byte, v any, err error) []byte {

@@ -185,38 +185,20 @@ func (s *Stream) Get(ctx context.Context, name secret.Name) (secret.Value, error
 }
 
 // Names returns the names that the asking process may have, sorted.
-func (s *Stream) Names(ctx context.Context) ([]secret.Name, error) {
-	b, err := s.exchange(ctx, api.OpNames, nil)
-	if err != nil {
-		return nil, err
-	}
-	var names []secret.Name
-	if err := json.Unmarshal(b, &names); err != nil {
-		return nil, &api.Error{Code: api.CodeVersion, Message: "the agent's answer is not understood", Mend: hintRestart}
-	}
-	return names, nil
+func (s *Stream) Names(ctx context.Context) (names []secret.Name, err error) {
+	err = s.exchangeJSON(ctx, api.OpNames, nil, &names)
+	return names, err
 }
 
 // Profile returns the profile that is on for the asking process.
 func (s *Stream) Profile(ctx context.Context) (on api.Profile, err error) {
-	b, err := s.exchange(ctx, api.OpProfile, nil)
-	if err != nil {
-		return on, err
-	}
-	if err := json.Unmarshal(b, &on); err != nil {
-		return on, &api.Error{Code: api.CodeVersion, Message: "the agent's answer is not understood", Mend: hintRestart}
-	}
-	return on, nil
+	err = s.exchangeJSON(ctx, api.OpProfile, nil, &on)
+	return on, err
 }
 
 // Refused tells the agent, for its audit log, what this hook refused.
 func (s *Stream) Refused(ctx context.Context, q api.Refused) error {
-	out, err := json.Marshal(q)
-	if err != nil {
-		return err
-	}
-	_, err = s.exchange(ctx, api.OpRefused, out)
-	return err
+	return s.exchangeJSON(ctx, api.OpRefused, q, nil)
 }
 
 // Consent tells the agent what the user answered, and returns the value if that
@@ -238,29 +220,13 @@ func (s *Stream) Consent(ctx context.Context, name secret.Name, answer api.Answe
 // Refresh returns what has to change in the kernel of this hook, which holds
 // these values. The bytes are the caller's to clear.
 func (s *Stream) Refresh(ctx context.Context, held []api.Held) (r api.Refreshed, err error) {
-	out, err := json.Marshal(held)
-	if err != nil {
-		return r, err
-	}
-	b, err := s.exchange(ctx, api.OpRefresh, out)
-	if err != nil {
-		return r, err
-	}
-	defer clear(b)
-	if err := json.Unmarshal(b, &r); err != nil {
-		return r, &api.Error{Code: api.CodeVersion, Message: "the agent's answer is not understood", Mend: hintRestart}
-	}
-	return r, nil
+	err = s.exchangeJSON(ctx, api.OpRefresh, held, &r)
+	return r, err
 }
 
 // Again tells the agent, for its audit log, that this hook served a value again.
 func (s *Stream) Again(ctx context.Context, name secret.Name, times int) error {
-	out, err := json.Marshal(api.Again{Name: string(name), Times: times})
-	if err != nil {
-		return err
-	}
-	_, err = s.exchange(ctx, api.OpAgain, out)
-	return err
+	return s.exchangeJSON(ctx, api.OpAgain, api.Again{Name: string(name), Times: times}, nil)
 }
 
 // Epoch returns a number that changes when anything changes that a value
@@ -308,6 +274,31 @@ func (s *Stream) exchange(ctx context.Context, op api.Op, payload []byte) ([]byt
 		s.drop(l)
 	}
 	return nil, away(ctx, err)
+}
+
+// exchangeJSON is exchange of a request and a reply in JSON; nil where there is none.
+func (s *Stream) exchangeJSON(ctx context.Context, op api.Op, request, reply any) error {
+	var out []byte
+	if request != nil {
+		var err error
+		if out, err = json.Marshal(request); err != nil {
+			return err
+		}
+	}
+	b, err := s.exchange(ctx, op, out)
+	if err != nil || reply == nil {
+		return err
+	}
+	return understand(b, reply)
+}
+
+// understand decodes a reply, which may hold values, and clears it.
+func understand(b []byte, reply any) error {
+	defer clear(b)
+	if err := json.Unmarshal(b, reply); err != nil {
+		return &api.Error{Code: api.CodeVersion, Message: "the agent's answer is not understood", Mend: hintRestart}
+	}
+	return nil
 }
 
 // connect returns the link, a new one if there is none.
@@ -580,10 +571,9 @@ func (l *link) register(ctx context.Context, k api.Kernel) (api.Grant, error) {
 	if err != nil {
 		return api.Grant{}, err
 	}
-	defer clear(b)
 	var g api.Grant
-	if err := json.Unmarshal(b, &g); err != nil {
-		return api.Grant{}, &api.Error{Code: api.CodeVersion, Message: "the agent's answer is not understood", Mend: hintRestart}
+	if err := understand(b, &g); err != nil {
+		return api.Grant{}, err
 	}
 	return g, nil
 }
