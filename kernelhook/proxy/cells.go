@@ -37,22 +37,26 @@ func (c *Cell) ID() string { return c.id }
 // Ended is closed when the cell has ended.
 func (c *Cell) Ended() <-chan struct{} { return c.ended }
 
-// began notes a request on shell if it is one to execute code. It copies what it
-// keeps. The first request with an id has it: nobody gets the questions of
-// another by its msg_id.
-func (cs *cells) began(peer []byte, frames [][]byte) {
+// cellOf returns the cell of a request on shell, nil if it is none to execute code.
+// It copies what it keeps of frames.
+func cellOf(peer []byte, frames [][]byte) *Cell {
 	m, err := wire.Parse(frames)
 	if err != nil {
-		return
+		return nil
 	}
 	h, _ := wire.ScanHeader(m.Header())
 	if h.MsgType != "execute_request" || h.MsgID == "" {
-		return
+		return nil
 	}
-	c := &Cell{
+	return &Cell{
 		id: h.MsgID, peer: peer, header: bytes.Clone(m.Header()),
 		answers: allowsStdin(m.Content()), ended: make(chan struct{}),
 	}
+}
+
+// began notes c. The first request with an id has it: nobody gets the questions of
+// another by its msg_id.
+func (cs *cells) began(c *Cell) {
 	cs.mu.Lock()
 	defer cs.mu.Unlock()
 	if slices.ContainsFunc(cs.open, func(o *Cell) bool { return o.id == c.id }) {

@@ -156,7 +156,11 @@ func (p *Proxy) request(ctx context.Context, c channel, msg zsock.Message) {
 // before it what has to be. That is sent on the same connection, so the kernel
 // gets it first, and nothing is waiting there that could fail and take it away.
 func (p *Proxy) begin(ctx context.Context, msg zsock.Message) {
-	if p.Before != nil && p.cells.count.Load() == 0 && executes(msg.Frames) {
+	c := cellOf(msg.Peer, msg.Frames)
+	if c == nil {
+		return
+	}
+	if p.Before != nil && p.cells.count.Load() == 0 {
 		p.beginning.Lock()
 		defer p.beginning.Unlock()
 		if p.cells.count.Load() == 0 {
@@ -165,16 +169,7 @@ func (p *Proxy) begin(ctx context.Context, msg zsock.Message) {
 			}
 		}
 	}
-	p.cells.began(msg.Peer, msg.Frames)
-}
-
-func executes(frames [][]byte) bool {
-	m, err := wire.Parse(frames)
-	if err != nil {
-		return false
-	}
-	h, _ := wire.ScanHeader(m.Header())
-	return h.MsgType == "execute_request"
+	p.cells.began(c)
 }
 
 // inspect looks at a request that the proxy acts on: the first one of a
