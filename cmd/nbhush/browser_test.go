@@ -72,7 +72,7 @@ func (b *browsed) start(collaboration bool) {
 	b.Helper()
 	b.setSecret("OPENAI_API_KEY", b.key)
 	b.mkdir(".jupyter/labconfig")
-	b.write(".jupyter/jupyter_server_config.json", fmt.Sprintf(`{"ServerApp":{"jpserver_extensions":{"jupyter_server_ydoc":%v}}}`, collaboration))
+	b.write(".jupyter/jupyter_server_config.json", fmt.Sprintf(`{"LabApp":{"expose_app_in_browser":true},"ServerApp":{"jpserver_extensions":{"jupyter_server_ydoc":%v}}}`, collaboration))
 	page, _ := json.Marshal(map[string]any{"disabledExtensions": map[string]bool{
 		"@jupyterlab/apputils-extension:announcements": true,
 		"@jupyter/docprovider-extension":               !collaboration,

@@ -353,18 +353,30 @@ func (w *world) startLab() *lab {
 	}
 }
 
-// stop ends the server as a service manager does, so that it ends its kernels.
+// stop ends the server as a service manager does, so that it ends its kernels. A
+// server that has ended them may be left waiting for an idle thread of AnyIO
+// (jupyterlab/jupyterlab#10442): that is killed, as a service manager would.
 func (l *lab) stop(t testing.TB) {
 	if l.cmd.ProcessState != nil {
 		return
 	}
 	_ = l.cmd.Process.Signal(syscall.SIGTERM)
-	select {
-	case <-l.exited:
-	case <-time.After(30 * time.Second):
-		t.Error("the server did not end within 30 s")
-		_ = l.cmd.Process.Kill()
-		<-l.exited
+	kernels := fmt.Sprintf("/proc/%[1]d/task/%[1]d/children", l.cmd.Process.Pid)
+	for range 12 {
+		select {
+		case <-l.exited:
+			return
+		case <-time.After(10 * time.Second):
+		}
+		if pids, _ := os.ReadFile(kernels); len(pids) == 0 {
+			break
+		}
+	}
+	pids, _ := os.ReadFile(kernels)
+	_ = l.cmd.Process.Kill()
+	<-l.exited
+	if len(pids) > 0 {
+		t.Errorf("the server did not end its kernels within two minutes: %s", pids)
 	}
 }
 

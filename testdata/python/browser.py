@@ -1,6 +1,7 @@
 """A notebook in a real JupyterLab in a real browser.
 
 NBHUSH_TEST_CHROMIUM is the path of the browser, JUPYTER_TOKEN the server's token.
+The server has LabApp.expose_app_in_browser.
 """
 
 import contextlib
@@ -10,6 +11,13 @@ import time
 from playwright.sync_api import sync_playwright
 
 FLAGS = ["--no-sandbox", "--disable-dev-shm-usage", "--disable-background-networking", "--no-first-run", "--disable-sync"]
+
+# The page has the kernel, and that is idle: the sign in the page says so too early,
+# and who runs a cell without a kernel is asked for one.
+READY = """() => {
+    const kernel = window.jupyterapp?.shell.currentWidget?.sessionContext?.session?.kernel;
+    return kernel?.connectionStatus === 'connected' && kernel.status === 'idle';
+}"""
 
 
 class Notebook:
@@ -29,7 +37,7 @@ class Notebook:
         end = time.monotonic() + 90
         while not condition():
             if time.monotonic() > end:
-                raise TimeoutError("%s; dialogs: %r" % (what, self.dialogs()))
+                raise TimeoutError("%s; dialogs: %r; page: %r" % (what, self.dialogs(), self.page.inner_text("body")))
             self.page.wait_for_timeout(50)
 
     def dialogs(self):
@@ -51,7 +59,7 @@ class Notebook:
 
     def run(self):
         """Run the cell in focus and go to the next."""
-        self.page.locator(".jp-Notebook-ExecutionIndicator[data-status=idle]").wait_for(timeout=90_000)
+        self.page.wait_for_function(READY, timeout=90_000)
         self.page.keyboard.press("Shift+Enter")
 
 

@@ -32,7 +32,7 @@ class Asked:
 
     def asked(self, what):
         """Wait for a question and return it. It has the focus: nobody has to click."""
-        self.question.wait_for(timeout=90_000)
+        self.nb.until("a question (%s)" % what, self.question.count)
         self.nb.until("the focus", lambda: self.question.evaluate("e => e === document.activeElement"))
         self.picture(what)
         return self.page.locator(".jp-Stdin-prompt").inner_text()
