@@ -2,18 +2,21 @@ package nbstrip
 
 import (
 	"regexp"
+	"sync"
 
 	"github.com/nbhush/nbhush/nbstrip/notebook"
 )
 
-var placeholders = regexp.MustCompile(`\[nbhush:([A-Za-z_][A-Za-z0-9_]*)\]`)
+var placeholders = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`\[nbhush:([A-Za-z_][A-Za-z0-9_]*)\]`)
+})
 
 // Restore puts values back in the place of placeholders in the sources of code
 // cells: what runs gets them, what is only shown does not. value returns the
 // value of a name, or false to leave the placeholder; it is asked once for each
 // place. A src that is no notebook, or has no placeholder, comes back as it is.
 func Restore(src []byte, value func(name string) (string, bool)) []byte {
-	if !placeholders.Match(src) {
+	if !placeholders().Match(src) {
 		return src
 	}
 	nb, err := notebook.Scan(src)
@@ -27,7 +30,7 @@ func Restore(src []byte, value func(name string) (string, bool)) []byte {
 		}
 		m := t.Map()
 		text := t.AppendTo(nil)
-		for _, at := range placeholders.FindAllSubmatchIndex(text, -1) {
+		for _, at := range placeholders().FindAllSubmatchIndex(text, -1) {
 			ranges := m.Ranges(at[0], at[1])
 			if len(ranges) != 1 {
 				continue

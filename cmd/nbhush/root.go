@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -52,14 +53,12 @@ func run(argv []string, std stdio, getenv func(string) string) int {
 		return exitFailed
 	}
 	a := &app{ui: u, home: h}
-	ctx, stop := context.Background(), context.CancelFunc(func() {})
-	if len(args) == 0 || args[0] != "kernel" { // the hook passes signals on to its kernel
-		ctx, stop = signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
-		context.AfterFunc(ctx, stop)
-	}
+	ctx, stop := context.WithCancel(context.Background())
 	defer stop()
-
-	root := newRootCmd(a)
+	if len(args) == 0 || args[0] != "kernel" { // the hook passes signals on to its kernel
+		go stopOnSignal(ctx, stop) // beside the command, which would wait 0.15 ms for it
+	}
+	root := newRootCmd(a, args)
 	root.SetArgs(args)
 	err = root.ExecuteContext(ctx)
 	if err == nil {
@@ -70,6 +69,18 @@ func run(argv []string, std stdio, getenv func(string) string) int {
 		u.fail(err)
 	}
 	return exitCode(err)
+}
+
+// stopOnSignal calls stop at the first signal that asks this process to end.
+func stopOnSignal(ctx context.Context, stop context.CancelFunc) {
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	defer signal.Stop(signals)
+	select {
+	case <-signals:
+		stop()
+	case <-ctx.Done():
+	}
 }
 
 // exitError ends the process with a code; err, if any, is printed first.
@@ -112,7 +123,60 @@ func exitCode(err error) int {
 	return exitFailed
 }
 
-func newRootCmd(a *app) *cobra.Command {
+// command is one of commands: its name, its group in the help, "" for a hidden one.
+type command struct {
+	name, group string
+	build       func(*app) *cobra.Command
+}
+
+// commands returns all commands, in the order of the help.
+func commands() []command {
+	return []command{
+		{"set", "secrets", newSetCmd},
+		{"get", "secrets", newGetCmd},
+		{"follow", "secrets", newFollowCmd},
+		{"list", "secrets", newListCmd},
+		{"rm", "secrets", newRmCmd},
+		{"rotate", "secrets", newRotateCmd},
+		{"history", "secrets", newHistoryCmd},
+		{"restore", "secrets", newRestoreCmd},
+		{"import", "secrets", newImportCmd},
+		{"run", "secrets", newRunCmd},
+		{"export", "secrets", newExportCmd},
+		{"mask", "secrets", newMaskCmd},
+		{"allow", "secrets", newAllowCmd},
+		{"deny", "secrets", newDenyCmd},
+		{"grants", "secrets", newGrantsCmd},
+		{"revoke", "secrets", newRevokeCmd},
+		{"explain", "secrets", newExplainCmd},
+		{"audit", "secrets", newAuditCmd},
+		{"jupyter", "jupyter", newJupyterCmd},
+		{"kernels", "jupyter", newKernelsCmd},
+		{"inject", "jupyter", newInjectCmd},
+		{"ipython", "jupyter", newIPythonCmd},
+		{"git", "files", newGitCmd},
+		{"strip", "files", newStripCmd},
+		{"scan", "files", newScanCmd},
+		{"watch", "files", newWatchCmd},
+		{"setup", "care", newSetupCmd},
+		{"uninstall", "care", newUninstallCmd},
+		{"demo", "care", newDemoCmd},
+		{"doctor", "care", newDoctorCmd},
+		{"agent", "care", newAgentCmd},
+		{"store", "care", newStoreCmd},
+		{"vault", "care", newVaultCmd},
+		{"backup", "care", newBackupCmd},
+		{"restore-backup", "care", newRestoreBackupCmd},
+		{"sync", "care", newSyncCmd},
+		{"version", "care", newVersionCmd},
+		{"kernel", "", newKernelCmd},
+		{"attach", "", newAttachCmd},
+	}
+}
+
+// newRootCmd returns the command that args are for, with all others below it where
+// args begin with the name of none: to build them all takes 0.15 ms.
+func newRootCmd(a *app, args []string) *cobra.Command {
 	root := &cobra.Command{
 		Use:   "nbhush",
 		Short: "secrets for notebooks: there by name, never in a file",
@@ -138,20 +202,16 @@ everything that is shown, saved or committed.`,
 		&cobra.Group{ID: "files", Title: "Files and git:"},
 		&cobra.Group{ID: "care", Title: "Care:"},
 	)
-	add := func(group string, cmds ...*cobra.Command) {
-		for _, c := range cmds {
-			c.GroupID = group
-			root.AddCommand(c)
+	all := commands()
+	one := len(args) > 0 && slices.ContainsFunc(all, func(c command) bool { return c.name == args[0] })
+	for _, c := range all {
+		if !one || c.name == args[0] {
+			cmd := c.build(a)
+			cmd.GroupID = c.group
+			root.AddCommand(cmd)
 		}
 	}
-	add("secrets", newSetCmd(a), newGetCmd(a), newFollowCmd(a), newListCmd(a), newRmCmd(a), newRotateCmd(a), newHistoryCmd(a), newRestoreCmd(a),
-		newImportCmd(a), newRunCmd(a), newExportCmd(a),
-		newMaskCmd(a), newAllowCmd(a), newDenyCmd(a), newGrantsCmd(a), newRevokeCmd(a), newExplainCmd(a), newAuditCmd(a))
-	add("jupyter", newJupyterCmd(a), newKernelsCmd(a), newInjectCmd(a), newIPythonCmd(a))
-	add("files", newGitCmd(a), newStripCmd(a), newScanCmd(a), newWatchCmd(a))
-	add("care", newSetupCmd(a), newUninstallCmd(a), newDemoCmd(a), newDoctorCmd(a), newAgentCmd(a), newStoreCmd(a), newVaultCmd(a),
-		newBackupCmd(a), newRestoreBackupCmd(a), newSyncCmd(a), newVersionCmd(a))
-	root.AddCommand(newKernelCmd(a), newAttachCmd(a))
+	root.CompletionOptions.DisableDefaultCmd = one
 	asGroup(root)
 	return root
 }

@@ -58,7 +58,7 @@ func runSelf(ctx context.Context, a *app, dryRun bool, args ...string) error {
 		a.say("would run: %s", joinWords(append([]string{"nbhush"}, args...)))
 		return nil
 	}
-	root := newRootCmd(a)
+	root := newRootCmd(a, args)
 	root.SetArgs(args)
 	return root.ExecuteContext(ctx)
 }

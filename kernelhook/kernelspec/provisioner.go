@@ -13,6 +13,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/nbhush/nbhush/agent/savefile"
 )
@@ -278,8 +279,8 @@ func (p Provisioner) differs() bool {
 // choice matches a line that names a default provisioner and is no comment, as
 // the search in the Python module does.
 var (
-	choice     = regexp.MustCompile(`(?m)^[^#\r\n]*default_provisioner_name`)
-	configName = regexp.MustCompile(`^jupyter\w*_config\.(py|json)$`)
+	choice     = expression(`(?m)^[^#\r\n]*default_provisioner_name`)
+	configName = expression(`^jupyter\w*_config\.(py|json)$`)
 )
 
 // chosen lists where a default provisioner is named by somebody else: the
@@ -293,12 +294,12 @@ func (d Dirs) chosen() []string {
 	for _, dir := range append([]string{d.Config}, d.system...) {
 		entries, _ := os.ReadDir(dir)
 		for _, e := range entries {
-			if !configName.MatchString(e.Name()) {
+			if !configName().MatchString(e.Name()) {
 				continue
 			}
 			f := filepath.Join(dir, e.Name())
 			src, err := readFile(f, maxConfig)
-			if err == nil && choice.Match(bytes.ReplaceAll(src, []byte("\r"), []byte("\n"))) {
+			if err == nil && choice().Match(bytes.ReplaceAll(src, []byte("\r"), []byte("\n"))) {
 				found = append(found, f)
 			}
 		}
@@ -321,7 +322,12 @@ func placeOf(src []byte) (binary, version string) {
 	return binary, version
 }
 
-var localVersion = regexp.MustCompile(`[^a-z0-9]+`)
+var localVersion = expression(`[^a-z0-9]+`)
+
+// expression compiles when it is used: nbhush starts for every kernel and commit.
+func expression(s string) func() *regexp.Regexp {
+	return sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(s) })
+}
 
 // pep440 turns a version of ours into one that Python's tools accept: digits
 // and dots as they are, anything behind them as a local version.
@@ -335,7 +341,7 @@ func pep440(version string) string {
 	if release == "" || strings.Contains(release, "..") {
 		release, n = "0", 0
 	}
-	if local := strings.Trim(localVersion.ReplaceAllString(strings.ToLower(v[n:]), "."), "."); local != "" {
+	if local := strings.Trim(localVersion().ReplaceAllString(strings.ToLower(v[n:]), "."), "."); local != "" {
 		return release + "+" + local
 	}
 	return release

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os/exec"
 	"path/filepath"
-	"regexp"
 	"strings"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -130,15 +129,15 @@ type wrapping struct {
 const envMark = "NBHUSH_SPEC"
 
 var (
-	usualName   = regexp.MustCompile(`(?i)^python\d*(\.\d+)*$`)
-	usualPython = regexp.MustCompile(`^python(\d+(\.\d+)?)?$`)
-	usualTitle  = regexp.MustCompile(`(?i)^python 3( \(ipykernel\))?$`)
+	usualName   = expression(`(?i)^python\d*(\.\d+)*$`)
+	usualPython = expression(`^python(\d+(\.\d+)?)?$`)
+	usualTitle  = expression(`(?i)^python 3( \(ipykernel\))?$`)
 )
 
 // needsPython reports whether argv[0] is a name that Jupyter replaces by the
 // path of its own Python, but only in this place of argv (format_kernel_cmd in
 // jupyter_client's manager.py): behind nbhush it has to be a path.
-func (f *file) needsPython() bool { return usualPython.MatchString(f.argv[0]) }
+func (f *file) needsPython() bool { return usualPython().MatchString(f.argv[0]) }
 
 // wrap returns the kernel.json with nbhush before its argv. What is not said
 // below stays as it was, byte for byte:
@@ -196,7 +195,7 @@ func (f *file) wrapArgv(w wrapping) ([]edit, error) {
 
 func (f *file) addMark(name string) ([]edit, error) {
 	if len(f.env) > 0 || !strings.EqualFold(f.language, "python") ||
-		!usualName.MatchString(name) && !usualTitle.MatchString(f.display) {
+		!usualName().MatchString(name) && !usualTitle().MatchString(f.display) {
 		return nil, nil
 	}
 	q, err := quote(name)
