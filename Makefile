@@ -30,7 +30,7 @@ export NBHUSH_TEST_PYTHON ?= $(VENV)/bin/python
 .PHONY: build test unit lint bench kills crowd trace detect-report notebooks soak suites fuzz venv deps install docs clean
 
 build:
-	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/ ./cmd/nbhush ./cmd/nbhush-providers ./cmd/nbhush-outputs
+	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/ ./cmd/nbhush ./cmd/nbhush-hook ./cmd/nbhush-providers ./cmd/nbhush-outputs
 
 # The race detector needs cgo; what ships is built without it. Programs that are
 # built with it wait a second before they end, unless told not to.
@@ -43,7 +43,7 @@ unit:
 
 lint:
 	@fmt="$$($(TOOL) gofumpt -l agent cmd kernelhook nbstrip)"; if [ -n "$$fmt" ]; then echo "gofumpt would change:"; echo "$$fmt"; exit 1; fi
-	for os in linux darwin windows; do GOOS=$$os $(GO) vet ./... && GOOS=$$os $(GO) build -o /dev/null ./cmd/nbhush && GOOS=$$os $(GO) build -o /dev/null ./cmd/nbhush-providers && GOOS=$$os $(GO) build -o /dev/null ./cmd/nbhush-outputs; done
+	for os in linux darwin windows; do GOOS=$$os $(GO) vet ./... && for p in nbhush nbhush-hook nbhush-providers nbhush-outputs; do GOOS=$$os $(GO) build -o /dev/null ./cmd/$$p || exit 1; done || exit 1; done
 	$(TOOL) staticcheck ./...
 	$(TOOL) golangci-lint run ./...
 	$(GO) mod tidy -diff

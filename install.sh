@@ -70,7 +70,7 @@ if [ -n "$uninstall" ]; then
 	[ -z "$purge" ] || set -- "$@" --purge
 	[ -z "$dry" ] || set -- "$@" --dry-run
 	"$nbhush" "$@"
-	[ -n "$dry" ] || rm -f "$nbhush" "$bin/nbhush-providers" "$bin/nbhush-outputs"
+	[ -n "$dry" ] || rm -f "$nbhush" "$bin/nbhush-hook" "$bin/nbhush-providers" "$bin/nbhush-outputs"
 	say "${dry:+would have }removed $nbhush"
 	exit 0
 fi
@@ -99,13 +99,14 @@ program() {
 }
 
 if [ -n "$dry" ]; then
-	say "would build nbhush, nbhush-providers and nbhush-outputs $version into $bin"
+	say "would build nbhush, nbhush-hook, nbhush-providers and nbhush-outputs $version into $bin"
 else
 	mkdir -p "$bin"
 	# A running agent of the old version ends; the new one starts on demand.
 	changed=
 	program nbhush && changed=1
 	program nbhush-providers && changed=1
+	program nbhush-hook || :
 	program nbhush-outputs || :
 	[ -z "$changed" ] || "$nbhush" agent stop >/dev/null 2>&1 || :
 fi

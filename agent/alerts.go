@@ -6,15 +6,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
-	"os"
 	"os/exec"
 	"sync"
 	"time"
 
-	"github.com/pelletier/go-toml/v2"
-
 	"github.com/nbhush/nbhush/agent/audit"
+	"github.com/nbhush/nbhush/agent/home"
 	"github.com/nbhush/nbhush/agent/secret"
 )
 
@@ -72,18 +69,11 @@ type pair struct {
 
 // readAlerts reads [alerts] of the settings at path.
 func readAlerts(path string) (set alertSettings, err error) {
-	src, err := os.ReadFile(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return set, nil
-	}
-	if err != nil {
-		return set, fmt.Errorf("read settings: %w", err)
-	}
 	var all struct {
 		Alerts alertSettings `toml:"alerts"`
 	}
-	if err := toml.Unmarshal(src, &all); err != nil {
-		return set, fmt.Errorf("settings %s: %w", path, err)
+	if err := home.ReadSettings(path, &all); err != nil {
+		return set, err
 	}
 	if all.Alerts.Burst <= 0 {
 		all.Alerts.Burst = burstNames

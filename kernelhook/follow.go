@@ -3,7 +3,6 @@ package kernelhook
 import (
 	"context"
 	"crypto/sha256"
-	"os"
 	"slices"
 	"sync"
 	"time"
@@ -46,9 +45,8 @@ func (s source) Follow(name string, value secret.Value) (secret.Value, bool) {
 }
 
 // newFollower returns the follower of a kernel that is started with grant.
-func newFollower(l *link, grant api.Grant) *follower {
-	f := &follower{link: l, held: map[string][sha256.Size]byte{}, next: map[string]secret.Value{}}
-	f.program, _ = os.Executable() // without it the code fails, and nothing changes
+func newFollower(l *link, grant api.Grant, program string) *follower {
+	f := &follower{link: l, program: program, held: map[string][sha256.Size]byte{}, next: map[string]secret.Value{}}
 	f.seen, _ = l.startEpoch()
 	for name, value := range grant.Values {
 		f.held[name] = sha256.Sum256(value)

@@ -46,7 +46,7 @@ func TestFollower(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	f := newFollower(l, grant)
+	f := newFollower(l, grant, "")
 	told := func(language string, want ...string) {
 		t.Helper()
 		var got []string

@@ -29,6 +29,7 @@ import (
 type Options struct {
 	ConnectionFile string    // what Jupyter wrote for its clients
 	Argv           []string  // the real kernel, with ConnectionFile in it
+	Program        string    // path of nbhush; this executable if empty
 	RunDir         string    // home.Home.Run: where the private directory is made
 	Env            []string  // what the kernel's environment is made from; this process's if nil
 	Dir            string    // working directory, absolute; this process's if empty
@@ -97,6 +98,9 @@ type hook struct {
 }
 
 func (h *hook) setDefaults() (err error) {
+	if h.Program == "" {
+		h.Program, _ = os.Executable() // without it code that asks it fails, and nothing changes
+	}
 	if h.Env == nil {
 		h.Env = os.Environ()
 	}
@@ -151,7 +155,7 @@ func (h *hook) run(ctx context.Context, c *connection, signals chan os.Signal) (
 	token := rand.Text()
 	endpoint := "ipc://" + filepath.Join(dir.path, "get")
 	consent := newConsent(h.link, h.link.kernel, cmp.Or(h.patience, consentTime))
-	follower := newFollower(h.link, grant)
+	follower := newFollower(h.link, grant, h.Program)
 	server, err := inject.Listen(endpoint, token, source{consent, follower})
 	if err != nil {
 		return Exit{}, err

@@ -35,6 +35,8 @@ type Client struct {
 	// Start starts an agent and need not wait for it. Nil runs this executable
 	// with the arguments "agent serve", in a session of its own.
 	Start func(ctx context.Context) error
+	// Program is the path of the nbhush that is run so, "" for this executable.
+	Program string
 	// NoStart makes every request fail with CodeAway where no agent runs.
 	NoStart bool
 	// Shares makes streams ask for memory in which the agent finds without a copy:

@@ -38,7 +38,7 @@ func (c *Client) Up(ctx context.Context) error {
 	if c.Start != nil {
 		err = c.Start(ctx)
 	} else {
-		ended, err = startSelf()
+		ended, err = startProgram(c.Program)
 	}
 	if err != nil {
 		return &api.Error{Code: api.CodeAway, Message: "agent cannot be started: " + err.Error(), Mend: "nbhush doctor"}
@@ -103,13 +103,15 @@ func isAbsent(err error) bool {
 	return errors.As(err, &e) && e == errAbsent
 }
 
-// startSelf runs this executable as the agent, in a session of its own so that
+// startProgram runs nbhush as the agent, in a session of its own so that
 // it outlives the terminal and the kernel that needed it first. Its output goes
 // to the agent's log. The channel gets the way it ended.
-func startSelf() (<-chan error, error) {
-	exe, err := os.Executable()
-	if err != nil {
-		return nil, err
+func startProgram(path string) (<-chan error, error) {
+	if path == "" {
+		var err error
+		if path, err = os.Executable(); err != nil {
+			return nil, err
+		}
 	}
 	h, err := home.Find(os.Getenv)
 	if err != nil {
@@ -127,7 +129,7 @@ func startSelf() (<-chan error, error) {
 		_ = out.Close()
 		return nil, err
 	}
-	cmd := exec.Command(exe, "agent", "serve")
+	cmd := exec.Command(path, "agent", "serve")
 	cmd.Env = agentEnv(os.Environ())
 	cmd.Dir = string(filepath.Separator)
 	cmd.Stdout, cmd.Stderr = out, out

@@ -11,6 +11,7 @@ import (
 
 	"github.com/nbhush/nbhush/agent/api"
 	"github.com/nbhush/nbhush/agent/secret"
+	"github.com/nbhush/nbhush/cmd/internal/kernel"
 	"github.com/nbhush/nbhush/kernelhook/attach"
 	"github.com/nbhush/nbhush/kernelhook/inject"
 )
@@ -94,7 +95,7 @@ func serveAttached(ctx context.Context, a *app, o attachOptions) error {
 	}
 	defer func() { _ = stream.Close() }()
 	return attach.Serve(ctx, attach.Serving{
-		Agent: hookAgent{stream}, RunDir: a.home.Run, File: o.file, Ended: ended, Kernel: o.kernel, Names: o.names,
+		Agent: kernel.Agent{Stream: stream}, RunDir: a.home.Run, File: o.file, Ended: ended, Kernel: o.kernel, Names: o.names,
 		Epoch: filepath.Join(a.home.Run, api.EpochFile),
 		Ready: func(endpoint, token, since string) error {
 			r := attachReply{Endpoint: endpoint, Token: token, Epoch: since}

@@ -199,8 +199,10 @@ func newWorld(t testing.TB) *world {
 		t.Fatal(err)
 	}
 	w.mkdir("bin")
-	if err := os.Link(built, w.program); err != nil { // a name of its own, below a home of its own
-		t.Fatal(err)
+	for _, suffix := range []string{"", "-hook"} { // names of its own, below a home of its own
+		if err := os.Link(built+suffix, w.program+suffix); err != nil {
+			t.Fatal(err)
+		}
 	}
 	w.env = []string{
 		"HOME=" + dir, "XDG_RUNTIME_DIR=" + filepath.Join(dir, "run"), "TMPDIR=" + dir,

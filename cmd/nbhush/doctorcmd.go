@@ -126,7 +126,7 @@ func (a *app) printFinding(f finding) {
 	}
 }
 
-func checkProgram(_ context.Context, _ *app) finding {
+func checkProgram(ctx context.Context, _ *app) finding {
 	self, err := os.Executable()
 	if err != nil {
 		return failed(err, "")
@@ -137,6 +137,12 @@ func checkProgram(_ context.Context, _ *app) finding {
 	}
 	if !sameFile(onPath, self) {
 		return warn("remove one of the two", "this is %s, but PATH finds %s first", self, onPath)
+	}
+	if hook := hookProgram(); hook != "" {
+		out, err := exec.CommandContext(ctx, hook, "--version").Output()
+		if got := strings.TrimSpace(string(out)); err != nil || got != "nbhush-hook "+version {
+			return warn("./install.sh", "nbhush %s, and kernels run behind another version, %s", version, hook)
+		}
 	}
 	return ok("nbhush %s, %s", version, self)
 }

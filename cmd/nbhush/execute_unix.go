@@ -7,6 +7,9 @@ import (
 	"syscall"
 )
 
+// execs says that execute becomes the command.
+const execs = true
+
 // execute becomes the command, so that signals, the terminal and the exit code
 // are the command's own, and no copy of the environment stays behind.
 func execute(path string, argv, env []string, _ stdio) error {

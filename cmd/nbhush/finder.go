@@ -8,6 +8,7 @@ import (
 
 	"github.com/nbhush/nbhush/agent/api"
 	"github.com/nbhush/nbhush/agent/client"
+	"github.com/nbhush/nbhush/agent/home"
 	"github.com/nbhush/nbhush/agent/match"
 )
 
@@ -91,7 +92,7 @@ func whenLocked(path string) (patterns bool, err error) {
 	var settings struct {
 		WhenLocked string `toml:"when_locked"`
 	}
-	if err := readSettings(path, &settings); err != nil {
+	if err := home.ReadSettings(path, &settings); err != nil {
 		return false, err
 	}
 	switch settings.WhenLocked {

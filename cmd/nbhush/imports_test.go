@@ -140,6 +140,7 @@ var update = flag.Bool("update", false, "rewrite golden files")
 func TestDependencies(t *testing.T) {
 	for program, golden := range map[string]string{
 		"nbhush":           "testdata/packages.txt",
+		"nbhush-hook":      "../nbhush-hook/testdata/packages.txt",
 		"nbhush-providers": "../nbhush-providers/testdata/packages.txt",
 		"nbhush-outputs":   "../nbhush-outputs/testdata/packages.txt",
 	} {

@@ -18,6 +18,7 @@ import (
 	"github.com/nbhush/nbhush/agent/client"
 	"github.com/nbhush/nbhush/agent/home"
 	"github.com/nbhush/nbhush/agent/secret"
+	"github.com/nbhush/nbhush/cmd/internal/kernel"
 )
 
 // Exit codes of every command.
@@ -123,15 +124,15 @@ func exitCode(err error) int {
 	return exitFailed
 }
 
-// command is one of commands: its name, its group in the help, "" for a hidden one.
-type command struct {
+// namedCommand is one of commands: its name, its group in the help, "" for a hidden one.
+type namedCommand struct {
 	name, group string
 	build       func(*app) *cobra.Command
 }
 
 // commands returns all commands, in the order of the help.
-func commands() []command {
-	return []command{
+func commands() []namedCommand {
+	return []namedCommand{
 		{"set", "secrets", newSetCmd},
 		{"get", "secrets", newGetCmd},
 		{"follow", "secrets", newFollowCmd},
@@ -203,7 +204,7 @@ everything that is shown, saved or committed.`,
 		&cobra.Group{ID: "care", Title: "Care:"},
 	)
 	all := commands()
-	one := len(args) > 0 && slices.ContainsFunc(all, func(c command) bool { return c.name == args[0] })
+	one := len(args) > 0 && slices.ContainsFunc(all, func(c namedCommand) bool { return c.name == args[0] })
 	for _, c := range all {
 		if !one || c.name == args[0] {
 			cmd := c.build(a)
@@ -256,8 +257,7 @@ func (a *app) client() *client.Client {
 	}}
 }
 
-// envProfile names the profile that counts where no flag does.
-const envProfile = "NBHUSH_PROFILE"
+const envProfile = kernel.EnvProfile
 
 // clientIn is client for values in a profile, "" being that of the folder. On a
 // terminal it says which one is on.

@@ -39,9 +39,9 @@ func (m tests) Run() int {
 }
 
 // builtProgram is the path of nbhush as install.sh builds it, made once for all
-// tests; nbhush-outputs lies beside it.
+// tests; nbhush-hook and nbhush-outputs lie beside it.
 var builtProgram = sync.OnceValues(func() (string, error) {
-	out, err := exec.Command("go", "build", "-trimpath", "-ldflags=-s -w", "-o", testDir, ".", "../nbhush-outputs").CombinedOutput()
+	out, err := exec.Command("go", "build", "-trimpath", "-ldflags=-s -w", "-o", testDir, ".", "../nbhush-hook", "../nbhush-outputs").CombinedOutput()
 	if err != nil {
 		return "", fmt.Errorf("build: %w\n%s", err, out)
 	}

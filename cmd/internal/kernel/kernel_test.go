@@ -1,4 +1,4 @@
-package main
+package kernel
 
 import (
 	"os"
@@ -7,9 +7,9 @@ import (
 )
 
 // What a hook heeds of the user's settings, which hold more.
-func TestKernelSettings(t *testing.T) {
+func TestSettings(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "config.toml")
-	for text, want := range map[string]kernelSettings{
+	for text, want := range map[string]settings{
 		"store = \"vault\"\n":             {},
 		"kernel_other_users = true\n":     {OtherUsers: true},
 		"redact_spelled = true\n[alerts]": {Spelled: true},
@@ -17,11 +17,11 @@ func TestKernelSettings(t *testing.T) {
 		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if got, err := readKernelSettings(path); got != want || err != nil {
+		if got, err := readSettings(path); got != want || err != nil {
 			t.Errorf("%q: %+v, %v", text, got, err)
 		}
 	}
-	if got, err := readKernelSettings(path + "x"); got != (kernelSettings{}) || err != nil {
+	if got, err := readSettings(path + "x"); got != (settings{}) || err != nil {
 		t.Errorf("without a file: %+v, %v", got, err)
 	}
 }

@@ -1,4 +1,4 @@
-package main
+package home
 
 import (
 	"errors"
@@ -9,9 +9,9 @@ import (
 	"github.com/pelletier/go-toml/v2"
 )
 
-// readSettings decodes the user's settings at path into to, a pointer to a
-// struct of the keys that are asked for. Without the file nothing is set.
-func readSettings(path string, to any) error {
+// ReadSettings decodes the user's settings at path, which is ConfigFile, into to, a
+// pointer to a struct of the keys that are asked for. Without the file nothing is set.
+func ReadSettings(path string, to any) error {
 	src, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
