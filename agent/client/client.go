@@ -192,7 +192,7 @@ func (c *Client) doOnce(ctx context.Context, method, path string, body, res any)
 // one found none.
 func (c *Client) started(ctx context.Context, method, path string, body, res any, again bool) error {
 	err := c.send(ctx, method, path, body, res, again)
-	if !isAbsent(err) && !(again && isBroken(err)) || c.NoStart {
+	if lost := isAbsent(err) || again && isBroken(err); !lost || c.NoStart {
 		return err
 	}
 	if err := c.Up(ctx); err != nil {

@@ -90,7 +90,7 @@ func budgetVersion(b *testing.B) {
 		programs[i] = filepath.Join(w.dir, "copy-"+strconv.Itoa(i))
 		program, err := os.ReadFile(path)
 		if err == nil {
-			err = os.WriteFile(programs[i], program, 0o700) //nolint:gosec // it is a program
+			err = os.WriteFile(programs[i], program, 0o700)
 		}
 		if err != nil {
 			b.Fatal(err)
