@@ -26,7 +26,9 @@ func TestHookProgram(t *testing.T) {
 	}{
 		{"installed", func() error { return nil }, hook},
 		{"no program", func() error { return errors.Join(os.Remove(hook), os.WriteFile(hook, nil, 0o600)) }, w.program},
-		{"not one that runs", func() error { return errors.Join(os.WriteFile(hook, []byte("no program"), 0o700), os.Chmod(hook, 0o700)) }, w.program},
+		{"not one that runs", func() error {
+			return errors.Join(os.WriteFile(hook, []byte("no program"), 0o700), os.Chmod(hook, 0o700))
+		}, w.program},
 		{"none", func() error { return os.Remove(hook) }, w.program},
 	} {
 		if err := c.make(); err != nil {
