@@ -76,14 +76,14 @@ func (p program) get(b *testing.B) {
 		wipeAll(got)
 	}
 	slices.Sort(took)
-	b.ReportMetric(took[len(took)/2].Seconds()*1e6, "µs-with-Go's-client")
+	b.ReportMetric(took[len(took)/2].Seconds()*1e6, "µs-with-package-client")
 	took = plainGets(b, h, len(took))
 	b.ReportMetric(took[len(took)*99/100].Seconds()*1e6, "µs-p99")
 	reportRow(b, took[len(took)/2].Seconds()*1e6, "µs", 150)
 }
 
-// plainGets asks on one connection by hand: net/http's client wakes two goroutines
-// for each request, which is not the agent's time. The times are sorted.
+// plainGets asks on one connection by hand: what a client does besides is not the
+// agent's time. The times are sorted.
 func plainGets(b *testing.B, h home.Home, n int) []time.Duration {
 	conn, err := net.Dial("unix", h.Socket())
 	if err != nil {

@@ -1,7 +1,6 @@
 package client
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -49,8 +48,7 @@ type Client struct {
 	Profile, Env string
 	On           func(api.Profile)
 
-	once     sync.Once
-	http     *http.Client
+	kept     pool
 	starting sync.Mutex
 }
 
@@ -216,39 +214,38 @@ func (c *Client) send(ctx context.Context, method, path string, body, res any, a
 		}
 		defer clear(raw) // it may hold a passphrase
 	}
-	r, err := http.NewRequestWithContext(ctx, method, "http://nbhush"+path, bytes.NewReader(raw))
-	if err != nil {
-		return badInput(err)
+	for {
+		k, kept := c.kept.take(), true
+		if k == nil {
+			conn, err := c.dial(ctx)
+			if err != nil {
+				return away(ctx, err)
+			}
+			k, kept = newKept(conn), false
+		}
+		status, answer, usable, err := k.exchange(ctx, method, path, raw)
+		if usable {
+			c.kept.give(k)
+		} else {
+			_ = k.conn.Close()
+		}
+		if err == nil {
+			return understandAnswer(status, answer, res)
+		}
+		// A connection that was kept may belong to an agent that is gone.
+		if err = away(ctx, err); !kept || !again || !isBroken(err) {
+			return err
+		}
 	}
-	// The transport may send a request twice when a kept connection turns out to
-	// belong to an agent that is gone. Not sent: net/http looks for the key alone.
-	if again {
-		r.Header["Idempotency-Key"] = nil
-	}
-	resp, err := c.transport().Do(r)
-	if err != nil {
-		return away(ctx, err)
-	}
-	defer func() { _ = resp.Body.Close() }()
-	return readResponse(resp, res)
 }
 
-// readResponse decodes the body into res, or returns the error that it is.
-func readResponse(resp *http.Response, res any) error {
-	if err := checkVersion(resp.Header); err != nil {
-		return err
-	}
-	b, err := api.ReadBody(resp.Body, resp.ContentLength, api.MaxBody)
-	if err != nil {
-		return &api.Error{Code: api.CodeInternal, Message: "the agent's answer broke off: " + err.Error()}
+// understandAnswer decodes an answer into res, or returns the error that it is, and
+// clears it.
+func understandAnswer(status int, b []byte, res any) error {
+	if status/100 == 2 {
+		return understand(b, res)
 	}
 	defer clear(b)
-	if resp.StatusCode/100 == 2 {
-		if err := json.Unmarshal(b, res); err != nil {
-			return &api.Error{Code: api.CodeVersion, Message: "the agent's answer is not understood", Mend: hintRestart}
-		}
-		return nil
-	}
 	return decodeError(b)
 }
 
@@ -280,24 +277,8 @@ func checkVersion(h http.Header) error {
 	return nil
 }
 
-func (c *Client) transport() *http.Client {
-	c.once.Do(func() {
-		c.http = &http.Client{
-			Transport: &http.Transport{
-				DialContext:        func(ctx context.Context, _, _ string) (net.Conn, error) { return c.dial(ctx) },
-				DisableCompression: true,
-				MaxIdleConns:       4, MaxIdleConnsPerHost: 4,
-				IdleConnTimeout:        time.Minute,
-				MaxResponseHeaderBytes: 8 << 10,
-			},
-			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-		}
-	})
-	return c.http
-}
-
 // Close closes connections that are idle. The Client can still be used.
-func (c *Client) Close() { c.transport().CloseIdleConnections() }
+func (c *Client) Close() { c.kept.close() }
 
 // path returns the path of the agent's socket.
 func (c *Client) path() (string, error) {
@@ -336,7 +317,7 @@ func away(ctx context.Context, err error) error {
 		return &api.Error{Code: api.CodeAway, Message: "the agent's socket is not this user's: " + err.Error(), Mend: "nbhush doctor"}
 	}
 	e = &api.Error{Code: api.CodeAway, Message: "the agent does not answer: " + err.Error(), Mend: hintStart}
-	if errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE) || errors.Is(err, io.EOF) {
+	if errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
 		return brokenError{e}
 	}
 	return e

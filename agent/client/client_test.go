@@ -54,7 +54,11 @@ func fake(t testing.TB, path string, h http.HandlerFunc) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &http.Server{Handler: h}
+	conns := 0
+	s := &http.Server{Handler: h, ConnContext: func(ctx context.Context, _ net.Conn) context.Context {
+		conns++ // by one goroutine, which accepts them
+		return context.WithValue(ctx, connKey{}, strconv.Itoa(conns))
+	}}
 	go func() { _ = s.Serve(l) }()
 	t.Cleanup(func() { _ = s.Close() })
 }

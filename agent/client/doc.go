@@ -1,6 +1,6 @@
 // Package client asks the agent, and starts it where none runs.
 //
-//	Client ── HTTP/JSON, one connection kept ──┐
+//	Client ── HTTP/JSON, connections kept ─────┐
 //	                                           ├── Unix socket ── agent
 //	Stream ── frames, many at once in order ───┘
 //

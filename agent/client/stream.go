@@ -295,7 +295,8 @@ func (s *Stream) exchangeJSON(ctx context.Context, op api.Op, request, reply any
 // understand decodes a reply, which may hold values, and clears it.
 func understand(b []byte, reply any) error {
 	defer clear(b)
-	if err := json.Unmarshal(b, reply); err != nil {
+	// The agent fills an answer up with spaces, which take package json longer than all else.
+	if err := json.Unmarshal(bytes.TrimRight(b, " "), reply); err != nil {
 		return &api.Error{Code: api.CodeVersion, Message: "the agent's answer is not understood", Mend: hintRestart}
 	}
 	return nil
@@ -393,7 +394,11 @@ func upgrade(ctx context.Context, conn net.Conn, r *receiver) (*bufio.Reader, er
 	if resp.StatusCode != http.StatusSwitchingProtocols {
 		defer func() { _ = resp.Body.Close() }()
 		var none struct{}
-		if err := readResponse(resp, &none); err != nil {
+		b, err := readAnswer(resp)
+		if err == nil {
+			err = understandAnswer(resp.StatusCode, b, &none)
+		}
+		if err != nil {
 			return nil, err
 		}
 		return nil, &api.Error{Code: api.CodeVersion, Message: "the agent refused a stream", Mend: hintRestart}
