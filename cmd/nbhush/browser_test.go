@@ -22,15 +22,16 @@ import (
 func TestBrowser(t *testing.T) {
 	chromium := findChromium(t)
 	t.Parallel()
-	for name, collaboration := range map[string]bool{"alone": false, "collaboration": true} {
+	for name, place := range map[string]string{"alone": "lab/tree", "collaboration": "automatic", "Notebook 7": "notebooks"} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			b := newBrowsed(t, chromium)
+			collaboration := place == "automatic"
 			b.start(collaboration)
-			if !collaboration {
+			if name == "alone" {
 				b.firstMinute()
 			}
-			b.typeLiteral(name, collaboration)
+			b.typeLiteral(name, place)
 			b.lab.stop(t)
 			b.mustBeNowhere(map[string]bool{".jupyter_ystore.db": collaboration})
 		})
@@ -131,7 +132,7 @@ func (b *browsed) firstMinute() {
 
 // typeLiteral types the key into a cell and saves three times: it never is on the
 // disk, and the page says so once.
-func (b *browsed) typeLiteral(name string, automatic bool) {
+func (b *browsed) typeLiteral(name, place string) {
 	b.Helper()
 	pictures := os.Getenv("NBHUSH_TEST_SCREENSHOTS")
 	if pictures == "" {
@@ -141,11 +142,8 @@ func (b *browsed) typeLiteral(name string, automatic bool) {
 		Saved, Dialogs, Notes []string
 		After                 int
 	}
-	var options []string
-	if automatic {
-		options = []string{"automatic"}
-	}
-	b.run(&got, b.key, "save_browser.py", "typed.ipynb", filepath.Join(pictures, name+".png"), options...)
+	automatic := place == "automatic"
+	b.run(&got, b.key, "save_browser.py", "typed.ipynb", filepath.Join(pictures, name+".png"), place)
 	for _, saved := range got.Saved {
 		b.needles.mustNotBeIn(b, "the saved notebook", []byte(saved))
 		if !strings.Contains(saved, "first = '[nbhush:OPENAI_API_KEY]") {

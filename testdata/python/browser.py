@@ -64,7 +64,7 @@ class Notebook:
 
 
 @contextlib.contextmanager
-def pages(base, width=1200, height=700, scale=1, place="lab"):
+def pages(base, width=1200, height=700, scale=1, place="lab/tree"):
     """Start a browser; what is yielded opens the file at a path of the server at base, in a page of its own."""
     with sync_playwright() as p:
         browser = p.chromium.launch(executable_path=os.environ["NBHUSH_TEST_CHROMIUM"], args=FLAGS)
@@ -77,7 +77,7 @@ def pages(base, width=1200, height=700, scale=1, place="lab"):
                 page.locator(".jp-Dialog", has_text="taking some time to load").get_by_role("button", name="Continue waiting"),
                 lambda button: button.click(),
             )
-            page.goto("%s/%s/tree/%s?token=%s" % (base, place, path, os.environ["JUPYTER_TOKEN"]))
+            page.goto("%s/%s/%s?token=%s" % (base, place, path, os.environ["JUPYTER_TOKEN"]))
             page.locator(".jp-Notebook .jp-Cell .cm-content").first.wait_for(timeout=90_000)
             return Notebook(page, path)
 

@@ -69,7 +69,7 @@ class Asked:
 
 GET = "import nbhush; print('got', len(nbhush.get(%r)))"
 
-with browser.pages(BASE, width=1000, height=560, place="doc") as notebook:
+with browser.pages(BASE, width=1000, height=560, place="doc/tree") as notebook:
     a = Asked(notebook(FIRST))
     a.ask("no", GET % "API_TOKEN", "")
     a.ask("once", GET % "API_TOKEN", "o")

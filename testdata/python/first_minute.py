@@ -17,7 +17,7 @@ CELLS = (
     'key.startswith("sk-"), len(key)',
 )
 
-with browser.notebook(BASE, PATH, width=860, height=385, scale=1.5, place="doc") as nb:
+with browser.notebook(BASE, PATH, width=860, height=385, scale=1.5, place="doc/tree") as nb:
     nb.page.locator(".jp-Notebook .jp-Cell .cm-content").first.click()
     for n, source in enumerate(CELLS, 1):
         nb.page.keyboard.insert_text(source)
