@@ -102,4 +102,15 @@ with browser.pages(BASE, width=1000, height=560, place="doc/tree") as notebook:
     b.start("print('runs\\n')")
     b.nb.until("the next cell", lambda: b.page.get_by_text("runs", exact=True).count())
     b.picture("reload (next)")
+
+    # The page is closed while it is asked. The server keeps the question for a page that
+    # comes back; who opens the notebook anew is asked nothing, and its cells run.
+    b.start(GET % "OTHER_TOKEN")
+    b.asked("close")
+    b.page.close()
+    c = Asked(notebook(SECOND))
+    told.append({"what": "opened again", "questions": c.question.count()})
+    c.start("print('runs again\\n')")
+    c.nb.until("the next cell", lambda: c.page.get_by_text("runs again", exact=True).count())
+    c.picture("close (opened again)")
 print(json.dumps(told))
