@@ -14,17 +14,23 @@ import (
 	"github.com/nbhush/nbhush/agent/shared"
 )
 
-// A text in memory that the agent lent is found in where it stands.
-func TestLentMemory(t *testing.T) {
-	w := newWorld(t)
+// lending returns an agent that knows a value called LENT, and a stream that shares memory with it.
+func lending(t *testing.T) (w *world, s *client.Stream, value string) {
+	t.Helper()
+	w = newWorld(t)
 	w.listen(t)
-	value := w.set(t, "LENT")
-	c := &client.Client{NoStart: true, Shares: true}
-	s, err := c.Stream(t.Context())
+	value = w.set(t, "LENT")
+	s, err := (&client.Client{NoStart: true, Shares: true}).Stream(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer s.Close()
+	t.Cleanup(func() { _ = s.Close() })
+	return w, s, value
+}
+
+// A text in memory that the agent lent is found in where it stands.
+func TestLentMemory(t *testing.T) {
+	w, s, value := lending(t)
 	find := func(name string, text []byte, at int) {
 		t.Helper()
 		r, err := s.Find(t.Context(), text)
@@ -132,15 +138,7 @@ func TestPlacesInLentMemory(t *testing.T) {
 
 // A text that changes while it is searched harms nobody but its owner.
 func TestLentMemoryChanges(t *testing.T) {
-	w := newWorld(t)
-	w.listen(t)
-	value := w.set(t, "LENT")
-	c := &client.Client{NoStart: true, Shares: true}
-	s, err := c.Stream(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer s.Close()
+	_, s, value := lending(t)
 	text, giveBack := s.Lend()
 	if giveBack == nil {
 		t.Fatal("nothing is lent")

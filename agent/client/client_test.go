@@ -249,20 +249,7 @@ func TestWrongReplies(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			path := tempSocket(t)
-			l, err := socket.Listen(path)
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer l.Close()
-			go func() {
-				for {
-					c, err := l.Accept()
-					if err != nil {
-						return
-					}
-					go answer(c, reply)
-				}
-			}()
+			serve(t, path, func(c net.Conn) { answer(c, reply) })
 			s, err := (&Client{Socket: path, NoStart: true}).Stream(t.Context())
 			if err != nil {
 				t.Fatal(err)
@@ -275,8 +262,29 @@ func TestWrongReplies(t *testing.T) {
 	}
 }
 
+// serve has each connection to path served by f, and then closed.
+func serve(t *testing.T, path string, f func(net.Conn)) {
+	t.Helper()
+	l, err := socket.Listen(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = l.Close() })
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go func() {
+				defer c.Close()
+				f(c)
+			}()
+		}
+	}()
+}
+
 func answer(c net.Conn, reply []byte) {
-	defer c.Close()
 	_, _ = c.Read(make([]byte, 4096))
 	_, _ = fmt.Fprintf(c, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: %s\r\nConnection: Upgrade\r\n%s: %d\r\n\r\n", api.Protocol, api.VersionHeader, api.Version)
 	_, _ = c.Read(make([]byte, 4096))

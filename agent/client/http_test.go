@@ -15,7 +15,6 @@ import (
 
 	"github.com/nbhush/nbhush/agent/api"
 	"github.com/nbhush/nbhush/agent/secret"
-	"github.com/nbhush/nbhush/agent/socket"
 )
 
 // One connection serves request after request, and as many as are kept serve many at
@@ -96,22 +95,10 @@ func TestAnswersThatAreNone(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			path := tempSocket(t)
-			l, err := socket.Listen(path)
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer l.Close()
-			go func() {
-				for {
-					conn, err := l.Accept()
-					if err != nil {
-						return
-					}
-					_, _ = conn.Read(make([]byte, 4096))
-					reply(conn)
-					_ = conn.Close()
-				}
-			}()
+			serve(t, path, func(c net.Conn) {
+				_, _ = c.Read(make([]byte, 4096))
+				reply(c)
+			})
 			c := &Client{Socket: path, NoStart: true}
 			if _, err := c.Status(t.Context()); (err == nil) != (name == "a body that is one") {
 				t.Error(err)

@@ -124,18 +124,8 @@ func TestDecideGrants(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			r := c.request
 			r.Name = c.wish
-			d := Decide(r, lists, approved, c.grants...)
-			got := "no"
-			if d.Ask {
-				got = "ask"
-			}
-			if d.Allow {
-				got = "allow"
-			}
-			if Keep(r, lists, approved, c.grants...) {
-				got += " keep"
-			}
-			if got != c.want || !strings.Contains(d.Reason, c.reason) || !strings.Contains(d.Hint, c.hint) || d.Allow && d.Ask {
+			d, got := decided(r, lists, approved, c.grants)
+			if got != c.want || !strings.Contains(d.Reason, c.reason) || !strings.Contains(d.Hint, c.hint) {
 				t.Errorf("%s, %+v, want %s because of %q with hint %q", got, d, c.want, c.reason, c.hint)
 			}
 		})
@@ -187,4 +177,23 @@ func FuzzGrants(f *testing.F) {
 			t.Fatal("what is allowed is not kept")
 		}
 	})
+}
+
+// decided returns what Decide and Keep say, in words.
+func decided(r Request, c *Config, a *Approval, grants []Grant) (d Decision, in string) {
+	d = Decide(r, c, a, grants...)
+	switch {
+	case d.Allow && d.Ask:
+		in = "both"
+	case d.Allow:
+		in = "allow"
+	case d.Ask:
+		in = "ask"
+	default:
+		in = "no"
+	}
+	if Keep(r, c, a, grants...) {
+		in += " keep"
+	}
+	return d, in
 }

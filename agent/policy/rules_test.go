@@ -200,18 +200,8 @@ profile = "prod"
 		t.Run(tt.name, func(t *testing.T) {
 			r := tt.r
 			r.Name = tt.wish
-			d := Decide(r, c, approved, tt.grants...)
-			got := "no"
-			if d.Ask {
-				got = "ask"
-			}
-			if d.Allow {
-				got = "allow"
-			}
-			if Keep(r, c, approved, tt.grants...) {
-				got += " keep"
-			}
-			if got != tt.want || !strings.Contains(d.Reason, tt.reason) || d.Allow && d.Ask {
+			d, got := decided(r, c, approved, tt.grants)
+			if got != tt.want || !strings.Contains(d.Reason, tt.reason) {
 				t.Errorf("%s, %+v, want %s because of %q", got, d, tt.want, tt.reason)
 			}
 			if !d.Allow && d.Hint == "" {
