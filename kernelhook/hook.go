@@ -80,7 +80,7 @@ func Run(ctx context.Context, o Options) (Exit, error) {
 	}
 	signals := h.catch()
 	defer signal.Stop(signals)
-	tuneMemory()
+	h.memory = tuneMemory()
 	if err := harden(); err != nil {
 		h.warn(fmt.Errorf("protect this process: %w", err))
 	}
@@ -94,7 +94,8 @@ func Run(ctx context.Context, o Options) (Exit, error) {
 // hook is one run.
 type hook struct {
 	Options
-	link *link
+	link   *link
+	memory *memory
 }
 
 func (h *hook) setDefaults() (err error) {
@@ -234,7 +235,7 @@ func (b *behind) run(ctx context.Context, transport string, last bool, signals c
 	var lost sync.Once
 	p := &proxy.Proxy{
 		Signer: b.signer, Redactor: redactor, Bootstrap: inject.Bootstrap, Notice: b.notice, Admit: b.admit, Before: b.follower.before,
-		Burst: (&burst{}).carried, Ended: k.ended,
+		Carried: b.memory.carried, Ended: k.ended,
 		Dropped: func(int) {
 			lost.Do(func() {
 				b.warn(errors.New("a client of this kernel does not read its outputs; the oldest ones for it are dropped"))

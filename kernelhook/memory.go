@@ -7,60 +7,74 @@ import (
 	"time"
 )
 
-// Memory that a burst of output needed is free for the next one a moment after
-// it, and goes back to the system when none comes: to get 200 MB anew takes a
-// tenth of the time that they need. In between the collector runs early, since a
+// Memory that the start of a kernel needed, or a burst of output, goes back to the
+// system after a rest. Not earlier: output comes in rows, and to get 200 MB anew takes
+// a tenth of the time that they need. Nor while output is carried: the kernel drops
+// what a hook does not take in time. In between the collector runs early, since a
 // hook's live heap is small.
 const (
 	gcPercent  = 50
 	burstBytes = 8 << 20
 	burstPause = 300 * time.Millisecond
 	burstRest  = 4 * time.Second // after burstPause
+	startRest  = 3 * time.Second
 )
 
-// startPause is when what the start of a kernel needed goes back.
-const startPause = 3 * time.Second
+// memory gives back what is not needed. It is safe for concurrent use.
+type memory struct {
+	collect, free func()
 
-func tuneMemory() {
-	debug.SetGCPercent(gcPercent)
-	time.AfterFunc(startPause, debug.FreeOSMemory)
-}
-
-// burst counts what iopub carried.
-type burst struct {
 	mu      sync.Mutex
-	bytes   int
+	bytes   int       // carried since the last pause
+	last    time.Time // that something was carried
 	timer   *time.Timer
-	resting bool // over was called, and no burst came since
+	waiting bool // timer runs
+	resting bool // and ends a rest
 }
 
-// carried is told that n bytes were carried and nothing waits now.
-func (b *burst) carried(n int) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.bytes += n; b.bytes < burstBytes {
+// tuneMemory changes this process and returns its memory, which is that of a start.
+func tuneMemory() *memory {
+	debug.SetGCPercent(gcPercent)
+	m := &memory{collect: runtime.GC, free: debug.FreeOSMemory}
+	m.start()
+	return m
+}
+
+func (m *memory) start() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.waiting, m.resting = true, true
+	m.timer = time.AfterFunc(startRest, m.look)
+}
+
+// carried is told that n bytes were carried.
+func (m *memory) carried(n int) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.last = time.Now()
+	if m.bytes += n; m.bytes >= burstBytes && !m.waiting {
+		m.waiting = true
+		m.timer.Reset(burstPause)
+	}
+}
+
+// look is called after a pause, and again after a rest.
+func (m *memory) look() {
+	m.mu.Lock()
+	if wait := burstPause - time.Since(m.last); wait > 0 {
+		m.timer.Reset(wait)
+		m.mu.Unlock()
 		return
 	}
-	b.resting = false
-	if b.timer == nil {
-		b.timer = time.AfterFunc(burstPause, b.over)
-	} else {
-		b.timer.Reset(burstPause)
+	rested := m.resting && m.bytes < burstBytes
+	m.bytes = 0
+	if m.resting, m.waiting = !rested, !rested; m.waiting {
+		m.timer.Reset(burstRest)
 	}
-}
-
-// over is called after a pause, and again after a rest.
-func (b *burst) over() {
-	b.mu.Lock()
-	rested := b.resting
-	if b.bytes = 0; !rested {
-		b.resting = true
-		b.timer.Reset(burstRest)
-	}
-	b.mu.Unlock()
+	m.mu.Unlock()
 	if rested {
-		debug.FreeOSMemory()
+		m.free()
 	} else {
-		runtime.GC()
+		m.collect()
 	}
 }

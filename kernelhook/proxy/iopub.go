@@ -37,14 +37,7 @@ func (p *Proxy) publish(m wire.Message) { _ = p.front.iopub.Send(m.Frames) }
 // publishAll carries iopub to the clients until the kernel's side ends.
 func (p *Proxy) publishAll(ctx context.Context) {
 	var batch []wire.Message
-	carried := 0
 	for {
-		if waits, _ := p.back.iopub.Waiting(); waits == 0 && carried > 0 {
-			if p.Burst != nil {
-				p.Burst(carried)
-			}
-			carried = 0
-		}
 		batch = batch[:0]
 		size := 0
 		for {
@@ -59,9 +52,11 @@ func (p *Proxy) publishAll(ctx context.Context) {
 				break
 			}
 		}
-		carried += size
 		p.stage.Push(ctx, batch)
 		clear(batch)
+		if p.Carried != nil {
+			p.Carried(size)
+		}
 	}
 }
 

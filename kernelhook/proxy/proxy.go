@@ -33,9 +33,9 @@ type Proxy struct {
 	Ended <-chan struct{}
 	// Reached, if set, is called when the kernel has been connected to.
 	Reached func()
-	// Burst, if set, is told the size in bytes of what iopub has carried when
-	// nothing more waits.
-	Burst func(bytes int)
+	// Carried, if set, is told the size in bytes of what iopub carried, again and
+	// again while there is something.
+	Carried func(bytes int)
 	// Dropped, if set, is told how many messages of iopub a client lost that
 	// does not read, as it would lose them of a bare kernel.
 	Dropped func(n int)
