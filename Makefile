@@ -18,6 +18,7 @@ GO       ?= go
 PYTHON   ?= python3
 DEVCACHE ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/nbhush-dev
 VENV     := $(DEVCACHE)/venv-$(shell cat .ci/requirements.txt | cksum | cut -d' ' -f1)
+KERNELS  := $(DEVCACHE)/kernels-$(shell cat .ci/kernels/* | cksum | cut -d' ' -f1)
 TOOL     := $(GO) tool -modfile=.ci/tools/go.mod
 VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo 0.1.0)
 LDFLAGS  := -s -w -X main.version=$(VERSION)
@@ -27,15 +28,15 @@ FUZZTIME ?= 30s
 export CGO_ENABLED ?= 0
 export NBHUSH_TEST_PYTHON ?= $(VENV)/bin/python
 
-.PHONY: build test unit lint bench kills crowd trace detect-report notebooks soak suites fuzz venv deps install docs clean
+.PHONY: build test unit lint bench kills crowd trace detect-report notebooks soak suites fuzz venv kernels kernels/path deps install docs clean
 
 build:
 	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/ ./cmd/nbhush ./cmd/nbhush-hook ./cmd/nbhush-providers ./cmd/nbhush-outputs
 
 # The race detector needs cgo; what ships is built without it. Programs that are
 # built with it wait a second before they end, unless told not to.
-test: deps venv
-	CGO_ENABLED=1 GORACE=atexit_sleep_ms=0 $(GO) test -race -timeout 25m ./...
+test: deps venv kernels
+	PATH='$(KERNELS)/bin':"$$PATH" CGO_ENABLED=1 GORACE=atexit_sleep_ms=0 $(GO) test -race -timeout 25m ./...
 
 # Only what needs nothing but Go: under a minute, offline.
 unit:
@@ -104,6 +105,16 @@ $(VENV)/done: # its name has the checksum of .ci/requirements.txt
 	$(PYTHON) -m venv '$(VENV)'
 	'$(VENV)/bin/pip' install --quiet --disable-pip-version-check -r .ci/requirements.txt
 	touch '$@'
+
+# Kernels that no registry has as programs; make -s kernels/path says where they are.
+kernels: $(KERNELS)/done
+$(KERNELS)/done:
+	@echo "building kernels in $(KERNELS)"
+	rm -rf '$(KERNELS)'
+	@.ci/kernels/build '$(KERNELS)'
+	touch '$@'
+kernels/path: kernels
+	@echo '$(KERNELS)/bin'
 
 deps:
 	@.ci/deps

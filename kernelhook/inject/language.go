@@ -9,7 +9,7 @@ import (
 )
 
 // Language is how code of one kernel language has a secret by its name. No code
-// that it makes holds a value, and none leaves a name of its own behind.
+// that it makes holds a value, and none leaves a name of its own behind but Go's.
 type Language struct {
 	Name string // as language_info.name of kernel_info_reply has it, in lower case
 
@@ -96,41 +96,48 @@ end`,
 		ask:  `"$(nbhush get @name@)"`,
 	},
 	{
-		Name: "go", quote: quoteGo, // gophernotes; each cell of gonb is a program of its own, which has the environment of the start
+		// Each cell of gonb is a program of its own, made of it and of what the cells
+		// before declared. So what is declared here is done before each of them, first
+		// of all, since gonb sorts variables by their names; and an error that ended
+		// the program would end all of them.
+		Name: "go", quote: quoteGo,
 		set: `import "os"
 import "os/exec"
-func() {
-	value, err := exec.Command(@prog@, "get", @lit@).Output()
+var A1_nbhush_@name@ = func() error {
+	cmd := exec.Command(@prog@, "get", @lit@)
+	cmd.Stderr = os.Stderr
+	value, err := cmd.Output()
+	if err == nil {
+		err = os.Setenv(@lit@, string(value))
+	}
 	if err != nil {
-		panic("nbhush get @name@ failed: " + err.Error())
+		os.Stderr.WriteString("nbhush get @name@ failed: " + err.Error() + "\n")
 	}
-	if err := os.Setenv(@lit@, string(value)); err != nil {
-		panic(err)
-	}
+	return err
 }()`,
 		put: `import "os"
-func() {
-	if err := os.Setenv(@lit@, @text@); err != nil {
-		panic(err)
-	}
-}()`,
+var A0_nbhush_@name@ = os.Setenv(@lit@, @text@)`,
 		read: `os.Getenv(@lit@)`,
 		ask:  `exec.Command("nbhush", "get", @lit@).Output()`,
 	},
 	{
 		Name: "rust", quote: quoteRust,
 		set: `{
-    let out = std::process::Command::new(@prog@).args(["get", @lit@]).stderr(std::process::Stdio::inherit()).output().expect("nbhush get @name@");
+    let out = std::process::Command::new(@prog@).args(["@verb@", @lit@]).stderr(std::process::Stdio::inherit()).output().expect("nbhush get @name@");
     assert!(out.status.success(), "nbhush get @name@ failed");
     assert!(!out.stdout.contains(&0), "@name@ has a zero byte, which no environment can hold");
     let value = String::from_utf8(out.stdout).ok().expect("@name@ is not UTF-8");
     #[allow(unused_unsafe)]
     unsafe { std::env::set_var(@lit@, value) };
-}`,
+};`, // without the last one the cell would show that it has no value
+		drop: `if std::env::var_os(@lit@).map_or(false, |value| value.is_empty()) {
+    #[allow(unused_unsafe)]
+    unsafe { std::env::remove_var(@lit@) };
+};`,
 		put: `{
     #[allow(unused_unsafe)]
     unsafe { std::env::set_var(@lit@, @text@) };
-}`,
+};`,
 		read: `std::env::var(@lit@).unwrap()`,
 		ask:  `String::from_utf8(std::process::Command::new("nbhush").args(["get", @lit@]).output()?.stdout)?`,
 	},

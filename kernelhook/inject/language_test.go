@@ -56,15 +56,15 @@ func engines(python string) []engine {
 		{
 			lang: "go", argv: []string{"go", "run", "FILE"}, file: "x.go",
 			wrap: func(code string) string {
-				imports, body := "", ""
+				head, body := "", "" // as gonb does
 				for line := range strings.Lines(code) {
-					if strings.HasPrefix(line, "import ") {
-						imports += line
-					} else {
+					if strings.HasPrefix(line, "fmt.Print") {
 						body += line
+					} else {
+						head += line
 					}
 				}
-				return "package main\nimport \"fmt\"\n" + imports + "func main() {\n_ = fmt.Print\n" + body + "\n}\n"
+				return "package main\nimport \"fmt\"\n" + head + "\nfunc main() {\n_ = fmt.Print\n" + body + "\n}\n"
 			},
 			show: func(x string) string { return "fmt.Print(" + x + ")" },
 		},

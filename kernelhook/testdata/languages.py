@@ -12,7 +12,7 @@ while True:
 tell(what="language", name=m["content"]["language_info"]["name"])
 for what, code in job["cells"]:
     o = run(kc, code)
-    while what not in ("set", "denied") and not o.types().count("stream") + o.types().count("display_data"):
+    while what not in ("set", "denied") and o.reply["content"]["status"] == "ok" and not o.types().count("stream") + o.types().count("display_data"):
         m = kc.get_iopub_msg(timeout=LIMIT)  # Deno's kernel is idle before it has shown all, with a hook and without
         if m["parent_header"].get("msg_id") == o.reply["parent_header"]["msg_id"]:
             o.messages.append(m)
