@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"crypto/rand"
 	"fmt"
 	"io/fs"
@@ -114,6 +115,25 @@ func setupScript(env *testscript.Env) error {
 		"SESSION="+filepath.Join(repository, "testdata", "python", "session.py"),
 		"NO_COLOR=1",
 	)
+	return compilers(env)
+}
+
+// compilers tells a script, whose home is its own, where Go and Rust have theirs:
+// kernels of them compile.
+func compilers(env *testscript.Env) error {
+	home, err := os.UserHomeDir()
+	if err != nil {
+		return err
+	}
+	cache, err := os.UserCacheDir()
+	if err != nil {
+		return err
+	}
+	for name, path := range map[string]string{
+		"GOCACHE": filepath.Join(cache, "go-build"), "RUSTUP_HOME": filepath.Join(home, ".rustup"), "CARGO_HOME": filepath.Join(home, ".cargo"),
+	} {
+		env.Setenv(name, cmp.Or(os.Getenv(name), path))
+	}
 	return nil
 }
 
