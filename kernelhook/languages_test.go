@@ -134,8 +134,8 @@ func missing(t *testing.T, program string) {
 func TestTransportBehind(t *testing.T) {
 	for program, want := range map[string]string{
 		"/usr/bin/python3.11": "ipc", "R": "ipc", "/opt/julia/bin/julia": "ipc",
-		"deno": "tcp tcp", `/home/me/.deno/bin/deno`: "tcp tcp", "java": "tcp tcp", "gonb": "tcp tcp",
-		"bash": "ipc tcp", "xcpp": "ipc tcp",
+		"deno": "tcp tcp", `/home/me/.deno/bin/deno`: "tcp tcp", "java": "tcp tcp", "evcxr_jupyter": "tcp tcp",
+		"bash": "ipc tcp", "xcpp": "ipc tcp", "gonb": "ipc tcp",
 	} {
 		if got := strings.Join(transports([]string{program, "x"}, false), " "); got != want {
 			t.Errorf("%s: %s, want %s", program, got, want)

@@ -14,7 +14,7 @@ import (
 // tcpOnly are programs of kernels that know no ipc, or bind another path than
 // jupyter_client means: they would never be heard of.
 var tcpOnly = []string{
-	"deno", "tslab", "java", "almond", "coursier", "cs", "scala", "evcxr_jupyter", "gonb", "gophernotes", "xpython",
+	"deno", "tslab", "java", "almond", "coursier", "cs", "scala", "evcxr_jupyter", "gophernotes", "xpython",
 }
 
 // transports returns how the hook talks to a kernel: what to try, in order. Over
