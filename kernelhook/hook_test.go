@@ -93,7 +93,8 @@ func (r *rig) script(name string, args ...string) []map[string]any {
 	cmd := exec.CommandContext(limit, argv[0], argv[1:]...)
 	cmd.Env = append(os.Environ(), "NBHUSH_TEST_HOOK="+string(hook), "NBHUSH_TEST_AGENT="+r.agent,
 		"PYTHONDONTWRITEBYTECODE=1", "IPYTHONDIR="+filepath.Join(filepath.Dir(r.run), "ipython"),
-		"JUPYTER_RUNTIME_DIR="+filepath.Join(filepath.Dir(r.run), "jupyter"))
+		"JUPYTER_RUNTIME_DIR="+filepath.Join(filepath.Dir(r.run), "jupyter"),
+		"EVCXR_TMPDIR="+filepath.Join(filepath.Dir(r.run), "rust")) // which Rust's kernel leaves behind
 	var out bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &r.log
 	err = cmd.Run()

@@ -37,7 +37,8 @@ func TestOtherKernels(t *testing.T) {
 		{"Java", []string{"java", "-jar", jjava("jjava-launcher.jar"), jjava("jjava.jar"), "{connection_file}"}, `System.out.println("X=" + {} + ".");`, `System.out.println({}.length());`},
 		{"octave", []string{r.python, "-m", "octave_kernel", "-f", "{connection_file}"}, `printf("X=%s.\n", {})`, `printf("%d\n", length({}))`},
 		{
-			"go", []string{"gonb", "--kernel", "{connection_file}"},
+			"go",
+			[]string{"gonb", "--kernel", "{connection_file}"},
 			"func first[T any](x T, _ ...error) T { return x }\n%%\nfmt.Printf(\"X=%s.\\n\", first({}))", "%%\nfmt.Println(len({}))",
 		},
 		{"Rust", []string{"evcxr_jupyter", "--control_file", "{connection_file}"}, `println!("X={0}.", {});`, `println!("{0}", {}.len());`},
