@@ -112,7 +112,6 @@ $(KERNELS)/done:
 	@echo "building kernels in $(KERNELS)"
 	rm -rf '$(KERNELS)'
 	@.ci/kernels/build '$(KERNELS)'
-	touch '$@'
 kernels/path: kernels
 	@echo '$(KERNELS)/bin'
 
