@@ -62,8 +62,8 @@ func newDenyCmd(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "deny [DIR]",
 		Short: "take the approval of a project's nbhush.toml back",
-		Long: `Takes the approval of the nbhush.toml of DIR back. Python kernels that run lose what they had
-by it before their next cell.
+		Long: `Takes the approval of the nbhush.toml of DIR back. Kernels that run lose what they had by it before
+their next cell; those of Java, Go, Julia and Scala when they end.
 
 With --name, no kernel may have that name, or none of one notebook, and nobody is asked for it:
 a denial counts more than any nbhush.toml and any grant.`,
@@ -217,7 +217,7 @@ func runDeny(ctx context.Context, a *app, o allowOptions) error {
 	if o.json {
 		return a.printJSON(was)
 	}
-	a.say("%s is no longer approved; Python kernels that run lose its names before their next cell, others when they end", path)
+	a.say("%s is no longer approved; kernels that run lose its names before their next cell, or, as Java's and Go's, when they end", path)
 	return nil
 }
 

@@ -202,8 +202,8 @@ func newRevokeCmd(a *app) *cobra.Command {
 		Use:   "revoke [NAME]",
 		Short: "take back what was granted of a secret",
 		Long: `Takes back what you granted of NAME when notebooks asked, or with nbhush allow --name: for all
-notebooks and kernels, or those of one notebook. Python kernels that run lose the value before their
-next cell, unless an approved nbhush.toml lists it. With --profile alone, what you granted of the
+notebooks and kernels, or those of one notebook. Kernels that run lose the value as nbhush deny
+--help says, unless an approved nbhush.toml lists it. With --profile alone, what you granted of the
 whole profile.`,
 		Example: `  nbhush revoke API_TOKEN
   nbhush revoke API_TOKEN --notebook analysis.ipynb
