@@ -9,6 +9,7 @@ The accounts are in an /etc/passwd that only these processes see, and the home o
 open to them for the folders of Python and the proxy alone, at the paths where they are.
 """
 import fcntl
+import glob
 import hashlib
 import json
 import os
@@ -22,8 +23,10 @@ import sys
 import time
 import uuid
 
+from jupyter_client.manager import KernelManager
+
 LIMIT = 90
-MINE, OTHERS = 61001, 61002  # user and group ids
+USERS = {"ann": 61001, "bob": 61002, "gate": 61003}  # and their groups
 HUB = "http://127.0.0.1:8000"
 CONFIG = """
 c.JupyterHub.bind_url = "http://127.0.0.1:8000"
@@ -32,7 +35,6 @@ c.SharedPasswordAuthenticator.user_password = "not-a-real-password"
 c.Authenticator.allowed_users = {"ann"}
 c.JupyterHub.spawner_class = "localprocess"
 c.ConfigurableHTTPProxy.command = [%r]
-c.ConfigurableHTTPProxy.pid_file = %r
 """
 
 
@@ -40,16 +42,25 @@ def mount(*args):
     subprocess.run(["mount", *args], check=True)
 
 
+def closed(path):
+    """The first folder above path that other accounts cannot enter, or None."""
+    above = []
+    while path != "/":
+        path = os.path.dirname(path)
+        above.insert(0, path)
+    return next((a for a in above if not os.stat(a).st_mode & 0o001), None)
+
+
 def open_up(folder, keep):
-    """Other accounts can read the folders of keep, whatever their parents' modes, and have /tmp below folder."""
+    """Other accounts can reach the folders of keep, whatever lies above them, and /tmp is below folder."""
     keep = sorted({os.path.realpath(k) for k in keep})
-    keep = [k for k in keep if not any(k.startswith(other + "/") for other in keep)]
+    shut = {closed(k) for k in keep} - {None}
     mount("-t", "tmpfs", "-o", "mode=0755", "tmpfs", "/mnt")
     for i, k in enumerate(keep):
         os.mkdir("/mnt/%d" % i)
         mount("--bind", k, "/mnt/%d" % i)
-    home = os.path.expanduser("~")
-    mount("-t", "tmpfs", "-o", "mode=0755", "tmpfs", home)
+    for d in shut:
+        mount("-t", "tmpfs", "-o", "mode=0755", "tmpfs", d)
     mount("--bind", os.path.join(folder, "tmp"), "/tmp")
     for i, k in enumerate(keep):
         os.makedirs(k, mode=0o755, exist_ok=True)
@@ -57,7 +68,7 @@ def open_up(folder, keep):
 
 
 def accounts(folder):
-    for name, uid in (("ann", MINE), ("bob", OTHERS)):
+    for name, uid in USERS.items():
         home = os.path.join(folder, "home", name)
         for d in ("work", ".local/bin"):
             os.makedirs(os.path.join(home, d))
@@ -78,9 +89,11 @@ def up():
         fcntl.ioctl(s, 0x8914, struct.pack("16sH14x", b"lo", 0x1))  # SIOCSIFFLAGS, IFF_UP
 
 
-def account(uid, home, **env):
-    return dict(user=uid, group=uid, extra_groups=[], cwd=os.path.join(home, "work"),
-                env=dict(HOME=home, PATH=os.path.join(home, ".local", "bin") + ":" + os.environ["PATH"], LANG="C.UTF-8", **env))
+def account(folder, name):
+    """How subprocess starts a process of a user, with no group but its own."""
+    home = os.path.join(folder, "home", name)
+    return dict(user=USERS[name], group=USERS[name], extra_groups=[], cwd=os.path.join(home, "work"),
+                env=dict(HOME=home, PATH=os.path.join(home, ".local", "bin") + ":" + os.environ["PATH"], LANG="C.UTF-8"))
 
 
 def wait(condition, why):
@@ -165,15 +178,60 @@ class Browser:
                 return said
 
 
+def stranger(folder, name, **asked):
+    """What a process of this user gets."""
+    done = subprocess.run([sys.executable, os.path.join(folder, "stranger.py")], input=json.dumps(asked), stdout=subprocess.PIPE, text=True,
+                          check=True, **account(folder, name))
+    return json.loads(done.stdout)
+
+
+def ports(file):
+    with open(file) as f:
+        info = json.load(f)
+    return [[info["ip"], info[name]] for name in ("shell_port", "control_port", "stdin_port", "iopub_port", "hb_port")]
+
+
+CLIENT = """
+import sys
+from jupyter_client import BlockingKernelClient
+kc = BlockingKernelClient(connection_file=sys.argv[1])
+kc.load_connection_file()
+kc.start_channels()
+kc.wait_for_ready(timeout=60)
+kc.execute_interactive("import os; print(os.getuid(), os.environ['TOKEN'])", timeout=60)
+"""
+
+
+def gateway(told, folder):
+    """Kernels of ann's, one with a connection file that somebody else wrote, as a gateway does that starts kernels of many users."""
+    ann = account(folder, "ann")
+    settings = os.path.join(folder, "home", "ann", ".config", "nbhush", "config.toml")
+    for case, owner, line in (("OfTheGateway", "gate", ""), ("HerOwn", "ann", ""), ("ForOthers", "ann", "kernel_other_users = true\n")):
+        subprocess.run(["sh", "-c", 'mkdir -p "${1%/*}" && printf %s "$2" >>"$1"', "sh", settings, line], check=True, **ann)
+        file = os.path.join(folder, "kernel-%d.json" % len(told))
+        KernelManager(connection_file=file).write_connection_file()
+        os.chown(file, USERS[owner], USERS["ann"])
+        os.chmod(file, 0o640)
+        argv = ["nbhush", "kernel", "-f", file, "--", sys.executable, "-m", "ipykernel_launcher", "-f", file]
+        kernel = subprocess.Popen(argv, stdout=sys.stderr, **ann)
+        done = subprocess.run([sys.executable, "-c", CLIENT, file], stdout=subprocess.PIPE, text=True, **account(folder, owner))
+        told[case] = {"client": done.stdout}
+        for name in ("gate", "bob"):
+            told[case][name] = stranger(folder, name, ports=ports(file))["ports"]
+        kernel.terminate()
+        kernel.wait(LIMIT)
+
+
 def main(folder, programs, proxy):
     value, proxy = sys.stdin.read(), os.path.realpath(proxy)
     up()
+    shutil.copy(os.path.join(os.path.dirname(os.path.abspath(__file__)), "stranger.py"), folder)
     for d, mode in (("hub", 0o700), ("tmp", 0o1777)):
         os.mkdir(os.path.join(folder, d))
         os.chmod(os.path.join(folder, d), mode)
     accounts(folder)
     home = os.path.join(folder, "home", "ann")
-    ann = account(MINE, home)
+    ann = account(folder, "ann")
     for name in ("nbhush", "nbhush-hook"):
         shutil.copy(os.path.join(programs, name), os.path.join(home, ".local", "bin"))
     open_up(folder, [folder, sys.prefix, sys.base_prefix, os.path.dirname(os.path.dirname(proxy))])
@@ -184,32 +242,54 @@ def main(folder, programs, proxy):
     told = {}
     with open(os.path.join(folder, "home", "ann", "work", "nbhush.toml"), "w") as f:
         f.write("[secrets]\nTOKEN = {}\n")
-    os.chown(f.name, MINE, MINE)
+    os.chown(f.name, USERS["ann"], USERS["ann"])
     nbhush("set", "TOKEN", input=value)
     nbhush("allow")
     nbhush("jupyter", "enable")
 
-    hub = os.path.join(folder, "hub")
-    with open(os.path.join(hub, "config.py"), "w") as f:
-        f.write(CONFIG % (proxy, os.path.join(hub, "proxy.pid")))
-    with open(os.path.join(hub, "log"), "w") as log:
-        server = subprocess.Popen([sys.executable, "-m", "jupyterhub", "-f", f.name], cwd=hub, stdout=log, stderr=log)
-    ann_browser = Browser()
-    ann_browser.log_in(server)
-    ann_browser.start_kernel()
+    with open(os.path.join(folder, "hub", "config.py"), "w") as f:
+        f.write(CONFIG % proxy)
+    with open(os.path.join(folder, "hub", "log"), "w") as log:
+        hub = subprocess.Popen([sys.executable, "-m", "jupyterhub", "-f", f.name], cwd=os.path.join(folder, "hub"), stdout=log, stderr=log)
+    browser = Browser()
+    browser.log_in(hub)
+    browser.start_kernel()
     told["digest"] = hashlib.sha256(value.encode()).hexdigest()
-    told["cell"] = ann_browser.execute("""
+    told["cell"] = browser.execute("""
 import hashlib, nbhush, os
 print(os.getuid(), os.environ["TOKEN"], nbhush.get("TOKEN"), hashlib.sha256(os.environ["TOKEN"].encode()).hexdigest())
 os.system("echo in the log: $TOKEN")
 1 / 0 if os.environ["TOKEN"] else 0
 """)
-    told["running"] = sorted(processes().values())
-    server.terminate()
-    server.wait(LIMIT)
-    told["left"] = sorted(processes().values())
-    told["stop"] = nbhush("agent", "stop")
-    told["at the end"] = sorted(processes().values())
+    told["running"] = processes()
+
+    # Somebody else, while that kernel runs, and ann herself for comparison.
+    [run] = glob.glob("/tmp/nbhush-*")
+    data = os.path.join(home, ".local", "share")
+    file = os.path.join(data, "jupyter", "runtime", "kernel-%s.json" % browser.kernel)
+    agent = os.path.join(run, "agent.sock")
+    behind = glob.glob(os.path.join(run, "k-*"))
+    questions = dict(ports=ports(file), sockets=[agent, *glob.glob(os.path.join(run, "k-*", "get"))], walk=[home, run],
+                     files=[run, file, *behind, *glob.glob(os.path.join(data, "nbhush", "*")), os.path.join(home, ".local", "state", "nbhush", "audit.jsonl")],
+                     processes=[pid for pid, (uid, _) in told["running"].items() if uid == USERS["ann"]])
+    for name in ("bob", "ann"):
+        told[name] = stranger(folder, name, **questions)
+    # The agent refuses him where its folder does not, too.
+    for path, mode in ((run, 0o755), (agent, 0o666)):
+        os.chmod(path, mode)
+    told["open"] = stranger(folder, "bob", sockets=[agent])
+    for path, mode in ((run, 0o700), (agent, 0o600)):
+        os.chmod(path, mode)
+    told["audit"] = [line for line in nbhush("audit").splitlines() if "connection of user" in line]
+    told["again"] = browser.execute("print(nbhush.get('TOKEN'))")
+
+    hub.terminate()
+    hub.wait(LIMIT)
+    wait(lambda: len(processes()) <= 1, "all but the agent has ended")
+    told["left"] = processes()
+    gateway(told, folder)
+    nbhush("agent", "stop")
+    told["end"] = processes()
     print(json.dumps(told))
 
 
