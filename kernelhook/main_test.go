@@ -22,7 +22,8 @@ import (
 
 // The test binary is also the hook that Jupyter starts, with an agent of its
 // own: "hook RUNDIR AGENTDIR -f CONNECTION_FILE -- ARGV…", a kernel, "echo CONNECTION_FILE",
-// and what cells of other languages call: "get NAME".
+// what cells of other languages call: "get NAME", and who connects to a kernel: "dial
+// NETWORK ADDRESS".
 func TestMain(m *testing.M) {
 	if len(os.Args) > 6 && os.Args[1] == "hook" {
 		os.Exit(testHook(os.Args[2], os.Args[3], os.Args[5], os.Args[7:]))
@@ -32,6 +33,9 @@ func TestMain(m *testing.M) {
 	}
 	if len(os.Args) == 3 && os.Args[1] == "get" {
 		os.Exit(testGet(os.Args[2]))
+	}
+	if len(os.Args) == 4 && os.Args[1] == "dial" {
+		os.Exit(testDial(os.Args[2], os.Args[3]))
 	}
 	os.Exit(m.Run())
 }

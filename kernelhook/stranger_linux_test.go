@@ -3,77 +3,120 @@ package kernelhook
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/netip"
 	"os"
+	"os/exec"
 	"path/filepath"
-	"runtime"
 	"strings"
+	"sync"
+	"syscall"
 	"testing"
 	"time"
 
 	"golang.org/x/sys/unix"
 )
 
-// anotherUser is an id that nobody has.
+// anotherUser is an id that nobody has: what such a process may do, every other account may.
 const anotherUser = 54321
 
-// dialAs connects as another user would: a socket belongs to the user of the
-// thread that makes it.
-func dialAs(t testing.TB, uid int, dial func(network, address string) (net.Conn, error), address string) net.Conn {
+// dialAs starts a process of another user, with no group but its own, that
+// connects to address by network, tcp or mapped, and sends says. came waits
+// for its end and returns the first bytes that it got, if there were any before
+// the other side closed.
+func dialAs(t testing.TB, uid uint32, network, address, says string) (came func() string) {
 	t.Helper()
 	if os.Getuid() != 0 {
-		t.Skip("only root can be another user")
+		t.Skip("only root starts a process of another user")
 	}
-	type result struct {
-		conn net.Conn
-		err  error
+	cmd := exec.Command(openProgram(t), "dial", network, address)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uid, Gid: uid}}
+	cmd.Dir, cmd.Stdin = "/", strings.NewReader(says)
+	var out, stderr bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &stderr
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
 	}
-	dialed := make(chan result)
-	go func() {
-		runtime.LockOSThread()
-		defer runtime.UnlockOSThread()
-		become := func(uid int) {
-			if _, _, errno := unix.RawSyscall(unix.SYS_SETRESUID, ^uintptr(0), uintptr(uid), ^uintptr(0)); errno != 0 {
-				panic(errno) // the thread must not go on as whoever it is
-			}
+	came = sync.OnceValue(func() string {
+		if err := cmd.Wait(); err != nil {
+			t.Errorf("the process of another user: %v\n%s", err, stderr.String())
 		}
-		become(uid)
-		conn, err := dial("tcp", address)
-		become(0)
-		dialed <- result{conn, err}
-	}()
-	r := <-dialed
-	if r.err != nil {
-		t.Fatal(r.err)
-	}
-	return r.conn
+		return out.String()
+	})
+	t.Cleanup(func() { came() })
+	return came
 }
 
-// accepted returns the other end of a connection that dial makes to a listener of network.
-func accepted(t testing.TB, l net.Listener, dial func(address string) net.Conn) (client, server net.Conn) {
+// openProgram is this program where every user can start it.
+func openProgram(t testing.TB) string {
 	t.Helper()
-	client = dial(strings.Replace(l.Addr().String(), "[::]", "127.0.0.1", 1)) // of IPv4, at a socket of IPv6
-	server, err := l.Accept()
+	self, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _, _ = client.Close(), server.Close() })
-	return client, server
-}
-
-func dialOwn(t testing.TB) func(string) net.Conn {
-	return func(address string) net.Conn {
-		conn, err := net.Dial("tcp", address)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return conn
+	dir, err := os.MkdirTemp("", "kh")
+	if err != nil {
+		t.Fatal(err)
 	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	path := filepath.Join(dir, "program")
+	b, err := os.ReadFile(self)
+	if err := errors.Join(err, os.WriteFile(path, b, 0o700), os.Chmod(path, 0o755), os.Chmod(dir, 0o755)); err != nil {
+		t.Fatal(err)
+	}
+	return path
 }
 
-// An IPv4 connection can be of a socket that is of IPv6.
+// testDial is that process.
+func testDial(network, address string) int {
+	dial := net.Dial
+	if network == "mapped" {
+		dial = dialMapped
+	}
+	conn, err := dial(network, address)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	_ = conn.SetDeadline(time.Now().Add(30 * time.Second))
+	_, _ = io.Copy(conn, os.Stdin) // it may be closed already
+	b := make([]byte, 10)
+	n, err := io.ReadFull(conn, b)
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		fmt.Fprintln(os.Stderr, "neither an answer nor a refusal")
+		return 1
+	}
+	_, _ = os.Stdout.Write(b[:n])
+	return 0
+}
+
+// accepted returns the server's end of a connection that dial makes to a listener.
+func accepted(t testing.TB, l net.Listener, dial func(address string)) net.Conn {
+	t.Helper()
+	dial(strings.Replace(l.Addr().String(), "[::]", "127.0.0.1", 1)) // of IPv4, at a socket of IPv6
+	_ = l.(*net.TCPListener).SetDeadline(time.Now().Add(30 * time.Second))
+	conn, err := l.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = conn.Close() }) // before what dial does in the end
+	return conn
+}
+
+// own returns a connection of this process's user.
+func own(t testing.TB, address string) net.Conn {
+	t.Helper()
+	conn, err := net.Dial("tcp", address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = conn.Close() })
+	return conn
+}
+
+// dialMapped makes a connection of IPv4 with a socket of IPv6.
 func dialMapped(_, address string) (net.Conn, error) {
 	at := netip.MustParseAddrPort(address)
 	fd, err := unix.Socket(unix.AF_INET6, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
@@ -104,19 +147,17 @@ func TestStrangers(t *testing.T) {
 				t.Skip(err) // a machine without IPv6
 			}
 			defer func() { _ = l.Close() }()
-			_, own := accepted(t, l, dialOwn(t))
-			if err := s.admit(own); err != nil {
+			if err := s.admit(accepted(t, l, func(address string) { own(t, address) })); err != nil {
 				t.Errorf("its own user: %v", err)
 			}
-			stranger := func(address string) net.Conn { return dialAs(t, anotherUser, net.Dial, address) }
-			_, other := accepted(t, l, stranger)
+			stranger := func(address string) { dialAs(t, anotherUser, "tcp", address, "") }
 			var refused *strangerError
-			if err := s.admit(other); !errors.As(err, &refused) || refused.uid != anotherUser {
+			if err := s.admit(accepted(t, l, stranger)); !errors.As(err, &refused) || refused.uid != anotherUser {
 				t.Errorf("another user: %v", err)
 			}
 			if strings.HasPrefix(address, "127.") {
-				_, other := accepted(t, l, func(address string) net.Conn { return dialAs(t, anotherUser, dialMapped, address) })
-				if err := s.admit(other); !errors.As(err, &refused) {
+				mapped := accepted(t, l, func(address string) { dialAs(t, anotherUser, "mapped", address, "") })
+				if err := s.admit(mapped); !errors.As(err, &refused) {
 					t.Errorf("another user, by a socket of IPv6: %v", err)
 				}
 			}
@@ -126,13 +167,12 @@ func TestStrangers(t *testing.T) {
 			defer func() { _ = os.Chown(file, 0, 0) }()
 			theirs := newStrangers(file)
 			defer theirs.Close()
-			_, other = accepted(t, l, stranger)
-			if err := theirs.admit(other); err != nil {
+			if err := theirs.admit(accepted(t, l, stranger)); err != nil {
 				t.Errorf("who wrote the connection file: %v", err)
 			}
 			theirs.Close() // as where the system does not say
-			_, other = accepted(t, l, func(address string) net.Conn { return dialAs(t, anotherUser+1, net.Dial, address) })
-			if err := theirs.admit(other); err != nil {
+			unknown := accepted(t, l, func(address string) { dialAs(t, anotherUser+1, "tcp", address, "") })
+			if err := theirs.admit(unknown); err != nil {
 				t.Errorf("who is not known: %v", err)
 			}
 		})
@@ -153,28 +193,20 @@ func TestStrangerAtPorts(t *testing.T) {
 		e.at.Heartbeat: ready + "REQ\x01\x00\x00\x04ping",
 	} {
 		address := strings.TrimPrefix(endpoint, "tcp://")
-		conn := dialAs(t, anotherUser, net.Dial, address)
-		_ = conn.SetDeadline(time.Now().Add(10 * time.Second))
-		_, _ = conn.Write(append(bytes.Clone(greeting), says...)) // it may be closed already
-		if b, err := io.ReadAll(conn); len(b) > 0 || errors.Is(err, os.ErrDeadlineExceeded) {
-			t.Errorf("%s: %d bytes, %v", endpoint, len(b), err)
+		if came := dialAs(t, anotherUser, "tcp", address, string(greeting)+says)(); came != "" {
+			t.Errorf("%s: %q came", endpoint, came)
 		}
-		_ = conn.Close()
-		own := dialOwn(t)(address)
-		if _, err := io.ReadFull(own, make([]byte, 10)); err != nil {
+		if _, err := io.ReadFull(own(t, address), make([]byte, 10)); err != nil {
 			t.Errorf("%s: its own user: %v", endpoint, err)
 		}
-		_ = own.Close()
 	}
 	e.roundTrip(t, []byte(`{}`))
 
 	// Who wants others to be let in says so.
 	t.Setenv("NBHUSH_TEST_OTHER_USERS", "1")
 	open := newEcho(t, echoDir(t), true)
-	conn := dialAs(t, anotherUser, net.Dial, strings.TrimPrefix(open.at.IOPub, "tcp://"))
-	defer func() { _ = conn.Close() }()
-	if _, err := io.ReadFull(conn, make([]byte, 10)); err != nil {
-		t.Errorf("another user who is wanted: %v", err)
+	if came := dialAs(t, anotherUser, "tcp", strings.TrimPrefix(open.at.IOPub, "tcp://"), "")(); len(came) != 10 {
+		t.Errorf("another user who is wanted: %q came", came)
 	}
 }
 
@@ -191,8 +223,7 @@ func TestStrangerIsSaid(t *testing.T) {
 	h := &hook{Options: Options{Stderr: &log}}
 	admit := h.admit(s)
 	for range 2 {
-		_, conn := accepted(t, l, func(address string) net.Conn { return dialAs(t, anotherUser, net.Dial, address) })
-		if admit(conn) == nil {
+		if admit(accepted(t, l, func(address string) { dialAs(t, anotherUser, "tcp", address, "") })) == nil {
 			t.Error("a stranger was let in")
 		}
 	}
@@ -225,7 +256,7 @@ func BenchmarkAdmit(b *testing.B) {
 	defer func() { _ = l.Close() }()
 	var conn net.Conn
 	for range 5000 {
-		_, conn = accepted(b, l, dialOwn(b))
+		conn = accepted(b, l, func(address string) { own(b, address) })
 	}
 	s := newStrangers("")
 	defer s.Close()
