@@ -47,20 +47,31 @@ func MkdirPrivate(dir string) error {
 	if err := os.Mkdir(dir, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
 		return err
 	}
-	st, err := os.Lstat(dir)
-	if err != nil {
+	st, err := own(dir)
+	if err != nil || closed(st) {
 		return err
 	}
+	return os.Chmod(dir, 0o700) //nolint:gosec // a directory needs its x
+}
+
+// CheckDir returns nil if dir is a directory that MkdirPrivate would take as it is or close.
+func CheckDir(dir string) error {
+	_, err := own(dir)
+	return err
+}
+
+func own(dir string) (fs.FileInfo, error) {
+	st, err := os.Lstat(dir)
+	if err != nil {
+		return nil, err
+	}
 	if !st.IsDir() {
-		return &fs.PathError{Op: "use", Path: dir, Err: errors.New("is a link or a file, not a directory")}
+		return nil, &fs.PathError{Op: "use", Path: dir, Err: errors.New("is a link or a file, not a directory")}
 	}
 	if !ours(st) {
-		return &fs.PathError{Op: "use", Path: dir, Err: errors.New("belongs to another user")}
+		return nil, &fs.PathError{Op: "use", Path: dir, Err: errors.New("belongs to another user")}
 	}
-	if closed(st) {
-		return nil
-	}
-	return os.Chmod(dir, 0o700) //nolint:gosec // a directory needs its x
+	return st, nil
 }
 
 // Listen listens at path, mode 0600. A socket that nobody answers at is a

@@ -58,6 +58,9 @@ func TestMkdirPrivate(t *testing.T) {
 	}
 	for _, d := range []string{deep, wide} {
 		st, err := os.Stat(d)
+		if err := CheckDir(d); err != nil {
+			t.Error(err)
+		}
 		if err != nil || st.Mode().Perm() != 0o700 {
 			t.Errorf("%s: mode %v, %v; want 0700", d, st.Mode(), err)
 		}
@@ -71,7 +74,7 @@ func TestMkdirPrivate(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, bad := range []string{link, file, filepath.Join(file, "below")} {
-		if err := MkdirPrivate(bad); err == nil {
+		if err := MkdirPrivate(bad); err == nil || CheckDir(bad) == nil {
 			t.Errorf("%s was taken for a private directory", bad)
 		}
 	}
@@ -88,7 +91,7 @@ func TestMkdirPrivateOfAnotherUser(t *testing.T) {
 	if err := os.Chown(d, 65534, 65534); err != nil {
 		t.Fatal(err)
 	}
-	if err := MkdirPrivate(d); err == nil {
+	if err := MkdirPrivate(d); err == nil || CheckDir(d) == nil {
 		t.Error("a directory of another user was taken")
 	}
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/nbhush/nbhush/agent/policy"
+	"github.com/nbhush/nbhush/agent/socket"
 	"github.com/nbhush/nbhush/agent/store"
 	"github.com/nbhush/nbhush/nbstrip/gitfilter"
 )
@@ -155,6 +156,9 @@ func sameFile(a, b string) bool {
 
 // checkFolders looks at what other users could reach.
 func checkFolders(_ context.Context, a *app) finding {
+	if err := socket.CheckDir(a.home.Run); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return failed(err, "have it removed, or set XDG_RUNTIME_DIR to a folder of your own, for what starts Jupyter, too")
+	}
 	for _, dir := range []string{a.home.Run, a.home.Data, a.home.State} {
 		st, err := os.Stat(dir)
 		if errors.Is(err, os.ErrNotExist) {

@@ -24,6 +24,8 @@ type hubStory struct {
 	Digest, Cell, Again             string
 	Running, Left, End              map[string][2]any // by PID: user, command
 	Bob, Ann, Open                  stranger
+	His, Hers                       [2]any // exit code, output
+	Doctor, Heard                   string
 	Audit                           []string
 	OfTheGateway, HerOwn, ForOthers struct {
 		Client    string
@@ -210,6 +212,15 @@ func (told *hubStory) anotherAccount(t *testing.T) {
 	all(t, "the agent, in a folder that all can enter", told.Open.Sockets, "closed")
 	if len(told.Audit) != 1 || !strings.Contains(told.Audit[0], "denied") || !strings.Contains(told.Audit[0], "connection of user id 61002") {
 		t.Errorf("the audit log says %q", told.Audit)
+	}
+	if told.His[0] != 4. || !strings.Contains(told.His[1].(string), "permission denied") {
+		t.Errorf("nbhush, run by another account in her home: %v", told.His)
+	}
+	if told.Hers[0] != 4. || !strings.Contains(told.Hers[1].(string), "the agent's socket is not this user's") || strings.Trim(told.Heard, "0\n") != "" {
+		t.Errorf("where another account listens at the path of her socket: %v; it got %q", told.Hers, told.Heard)
+	}
+	if !strings.Contains(told.Doctor, "belongs to another user") || !strings.Contains(told.Doctor, "-> have it removed, or set XDG_RUNTIME_DIR") {
+		t.Errorf("doctor there says %s", told.Doctor)
 	}
 	if told.Again != "[nbhush:TOKEN]\n" {
 		t.Errorf("after it she gets %q", told.Again)

@@ -23,6 +23,8 @@ import sys
 import time
 import uuid
 
+import requests
+import websocket
 from jupyter_client.manager import KernelManager
 
 LIMIT = 90
@@ -35,6 +37,37 @@ c.SharedPasswordAuthenticator.user_password = "not-a-real-password"
 c.Authenticator.allowed_users = {"ann"}
 c.JupyterHub.spawner_class = "localprocess"
 c.ConfigurableHTTPProxy.command = [%r]
+"""
+
+
+CELL = """
+import hashlib, nbhush, os
+print(os.getuid(), os.environ["TOKEN"], nbhush.get("TOKEN"), hashlib.sha256(os.environ["TOKEN"].encode()).hexdigest())
+os.system("echo in the log: $TOKEN")
+1 / 0 if os.environ["TOKEN"] else 0
+"""
+
+SQUATTER = """
+import os, socket, sys
+os.mkdir(sys.argv[1])
+os.chmod(sys.argv[1], 0o755)
+os.umask(0)
+s = socket.socket(socket.AF_UNIX)
+s.bind(sys.argv[1] + "/agent.sock")
+s.listen()
+print("here", flush=True)
+while True:
+    print(len(s.accept()[0].recv(100)), flush=True)
+"""
+
+CLIENT = """
+import sys
+from jupyter_client import BlockingKernelClient
+kc = BlockingKernelClient(connection_file=sys.argv[1])
+kc.load_connection_file()
+kc.start_channels()
+kc.wait_for_ready(timeout=60)
+kc.execute_interactive("import os; print(os.getuid(), os.environ['TOKEN'])", timeout=60)
 """
 
 
@@ -125,7 +158,6 @@ class Browser:
     """ann's: what she can do through the proxy, and nothing else."""
 
     def __init__(self):
-        import requests
         self.session = requests.Session()
 
     def ask(self, method, path, **kw):
@@ -156,7 +188,6 @@ class Browser:
     def start_kernel(self):
         body = {"path": "work/a.ipynb", "name": "a.ipynb", "type": "notebook", "kernel": {"name": "python3"}}
         self.kernel = self.ask("POST", "/user/ann/api/sessions", json=body).json()["kernel"]["id"]
-        import websocket
         path = "/user/ann/api/kernels/%s/channels" % self.kernel
         cookies = {c.name: c.value for c in sorted(self.session.cookies, key=lambda c: len(c.path)) if path.startswith(c.path)}
         self.channels = websocket.create_connection("ws" + HUB[4:] + path + "?_xsrf=" + self.xsrf(path), timeout=LIMIT, origin=HUB,
@@ -185,21 +216,16 @@ def stranger(folder, name, **asked):
     return json.loads(done.stdout)
 
 
+def attempt(who, *args, **kw):
+    """Exit code and output of nbhush."""
+    done = subprocess.run(["nbhush", *args], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, **kw, **who)
+    return done.returncode, done.stdout
+
+
 def ports(file):
     with open(file) as f:
         info = json.load(f)
     return [[info["ip"], info[name]] for name in ("shell_port", "control_port", "stdin_port", "iopub_port", "hb_port")]
-
-
-CLIENT = """
-import sys
-from jupyter_client import BlockingKernelClient
-kc = BlockingKernelClient(connection_file=sys.argv[1])
-kc.load_connection_file()
-kc.start_channels()
-kc.wait_for_ready(timeout=60)
-kc.execute_interactive("import os; print(os.getuid(), os.environ['TOKEN'])", timeout=60)
-"""
 
 
 def gateway(told, folder):
@@ -222,56 +248,41 @@ def gateway(told, folder):
         kernel.wait(LIMIT)
 
 
-def main(folder, programs, proxy):
-    value, proxy = sys.stdin.read(), os.path.realpath(proxy)
-    up()
+def prepare(folder, programs, proxy):
+    """The accounts, and ann's own nbhush."""
     shutil.copy(os.path.join(os.path.dirname(os.path.abspath(__file__)), "stranger.py"), folder)
     for d, mode in (("hub", 0o700), ("tmp", 0o1777)):
         os.mkdir(os.path.join(folder, d))
         os.chmod(os.path.join(folder, d), mode)
     accounts(folder)
     home = os.path.join(folder, "home", "ann")
-    ann = account(folder, "ann")
     for name in ("nbhush", "nbhush-hook"):
         shutil.copy(os.path.join(programs, name), os.path.join(home, ".local", "bin"))
-    open_up(folder, [folder, sys.prefix, sys.base_prefix, os.path.dirname(os.path.dirname(proxy))])
-
-    def nbhush(*args, **kw):
-        return subprocess.run(["nbhush", *args], check=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, **kw, **ann).stdout
-
-    told = {}
-    with open(os.path.join(folder, "home", "ann", "work", "nbhush.toml"), "w") as f:
+    with open(os.path.join(home, "work", "nbhush.toml"), "w") as f:
         f.write("[secrets]\nTOKEN = {}\n")
     os.chown(f.name, USERS["ann"], USERS["ann"])
-    nbhush("set", "TOKEN", input=value)
-    nbhush("allow")
-    nbhush("jupyter", "enable")
+    open_up(folder, [folder, sys.prefix, sys.base_prefix, os.path.dirname(os.path.dirname(proxy))])
 
+
+def start_hub(folder, proxy):
     with open(os.path.join(folder, "hub", "config.py"), "w") as f:
         f.write(CONFIG % proxy)
     with open(os.path.join(folder, "hub", "log"), "w") as log:
-        hub = subprocess.Popen([sys.executable, "-m", "jupyterhub", "-f", f.name], cwd=os.path.join(folder, "hub"), stdout=log, stderr=log)
-    browser = Browser()
-    browser.log_in(hub)
-    browser.start_kernel()
-    told["digest"] = hashlib.sha256(value.encode()).hexdigest()
-    told["cell"] = browser.execute("""
-import hashlib, nbhush, os
-print(os.getuid(), os.environ["TOKEN"], nbhush.get("TOKEN"), hashlib.sha256(os.environ["TOKEN"].encode()).hexdigest())
-os.system("echo in the log: $TOKEN")
-1 / 0 if os.environ["TOKEN"] else 0
-""")
-    told["running"] = processes()
+        return subprocess.Popen([sys.executable, "-m", "jupyterhub", "-f", f.name], cwd=os.path.dirname(f.name), stdout=log, stderr=log)
 
-    # Somebody else, while that kernel runs, and ann herself for comparison.
-    [run] = glob.glob("/tmp/nbhush-*")
-    data = os.path.join(home, ".local", "share")
-    file = os.path.join(data, "jupyter", "runtime", "kernel-%s.json" % browser.kernel)
-    agent = os.path.join(run, "agent.sock")
-    behind = glob.glob(os.path.join(run, "k-*"))
-    questions = dict(ports=ports(file), sockets=[agent, *glob.glob(os.path.join(run, "k-*", "get"))], walk=[home, run],
-                     files=[run, file, *behind, *glob.glob(os.path.join(data, "nbhush", "*")), os.path.join(home, ".local", "state", "nbhush", "audit.jsonl")],
-                     processes=[pid for pid, (uid, _) in told["running"].items() if uid == USERS["ann"]])
+
+def another(told, folder, run, kernel):
+    """Somebody else, while ann's kernel runs, and ann herself for comparison."""
+    home = os.path.join(folder, "home", "ann")
+    data, agent = os.path.join(home, ".local", "share"), os.path.join(run, "agent.sock")
+    file = os.path.join(data, "jupyter", "runtime", "kernel-%s.json" % kernel)
+    questions = {
+        "ports": ports(file), "walk": [home, run],
+        "sockets": [agent, *glob.glob(os.path.join(run, "k-*", "get"))],
+        "files": [run, file, *glob.glob(os.path.join(run, "k-*")), *glob.glob(os.path.join(data, "nbhush", "*")),
+                  os.path.join(home, ".local", "state", "nbhush", "audit.jsonl")],
+        "processes": [pid for pid, (uid, _) in told["running"].items() if uid == USERS["ann"]],
+    }
     for name in ("bob", "ann"):
         told[name] = stranger(folder, name, **questions)
     # The agent refuses him where its folder does not, too.
@@ -280,9 +291,49 @@ os.system("echo in the log: $TOKEN")
     told["open"] = stranger(folder, "bob", sockets=[agent])
     for path, mode in ((run, 0o700), (agent, 0o600)):
         os.chmod(path, mode)
+    # nbhush itself, by him, in her home.
+    him = account(folder, "bob")
+    him["env"].update(HOME=home, PATH=account(folder, "ann")["env"]["PATH"])
+    told["his"] = attempt(him, "get", "TOKEN")
+
+
+def squat(told, folder, run, value):
+    """He was first at the path of her agent's folder, and listens there."""
+    shutil.rmtree(run)
+    squatter = subprocess.Popen([sys.executable, "-c", SQUATTER, run], stdout=subprocess.PIPE, text=True, **account(folder, "bob"))
+    squatter.stdout.readline()
+    ann = account(folder, "ann")
+    told["hers"] = attempt(ann, "set", "OTHER", input=value)
+    told["doctor"] = attempt(ann, "doctor")[1]
+    squatter.terminate()
+    told["heard"] = squatter.communicate()[0]
+
+
+def main(folder, programs, proxy):
+    value, proxy = sys.stdin.read(), os.path.realpath(proxy)
+    up()
+    prepare(folder, programs, proxy)
+
+    def nbhush(*args, **kw):
+        code, said = attempt(account(folder, "ann"), *args, **kw)
+        if code:
+            sys.exit("nbhush %s: %s" % (" ".join(args), said))
+        return said
+
+    nbhush("set", "TOKEN", input=value)
+    nbhush("allow")
+    nbhush("jupyter", "enable")
+    nbhush("agent", "stop")  # so that the hook of her kernel starts one, below the Hub's server
+    hub, browser, told = start_hub(folder, proxy), Browser(), {}
+    browser.log_in(hub)
+    browser.start_kernel()
+    told["digest"] = hashlib.sha256(value.encode()).hexdigest()
+    told["cell"] = browser.execute(CELL)
+    told["running"] = processes()
+    [run] = glob.glob("/tmp/nbhush-*")
+    another(told, folder, run, browser.kernel)
     told["audit"] = [line for line in nbhush("audit").splitlines() if "connection of user" in line]
     told["again"] = browser.execute("print(nbhush.get('TOKEN'))")
-
     hub.terminate()
     hub.wait(LIMIT)
     wait(lambda: len(processes()) <= 1, "all but the agent has ended")
@@ -290,6 +341,7 @@ os.system("echo in the log: $TOKEN")
     gateway(told, folder)
     nbhush("agent", "stop")
     told["end"] = processes()
+    squat(told, folder, run, value)
     print(json.dumps(told))
 
 
