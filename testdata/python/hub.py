@@ -25,7 +25,7 @@ import uuid
 
 import requests
 import websocket
-from jupyter_client.manager import KernelManager
+from jupyter_client.connect import write_connection_file
 
 LIMIT = 90
 USERS = {"ann": 61001, "bob": 61002, "gate": 61003}  # and their groups
@@ -235,7 +235,7 @@ def gateway(told, folder):
     for case, owner, line in (("OfTheGateway", "gate", ""), ("HerOwn", "ann", ""), ("ForOthers", "ann", "kernel_other_users = true\n")):
         subprocess.run(["sh", "-c", 'mkdir -p "${1%/*}" && printf %s "$2" >>"$1"', "sh", settings, line], check=True, **ann)
         file = os.path.join(folder, "kernel-%d.json" % len(told))
-        KernelManager(connection_file=file).write_connection_file()
+        write_connection_file(file, key=uuid.uuid4().hex.encode())
         os.chown(file, USERS[owner], USERS["ann"])
         os.chmod(file, 0o640)
         argv = ["nbhush", "kernel", "-f", file, "--", sys.executable, "-m", "ipykernel_launcher", "-f", file]
@@ -248,16 +248,20 @@ def gateway(told, folder):
         kernel.wait(LIMIT)
 
 
+def give(file, folder):
+    os.chmod(shutil.copy(file, folder), 0o755)
+
+
 def prepare(folder, programs, proxy):
     """The accounts, and ann's own nbhush."""
-    shutil.copy(os.path.join(os.path.dirname(os.path.abspath(__file__)), "stranger.py"), folder)
+    give(os.path.join(os.path.dirname(os.path.abspath(__file__)), "stranger.py"), folder)
     for d, mode in (("hub", 0o700), ("tmp", 0o1777)):
         os.mkdir(os.path.join(folder, d))
         os.chmod(os.path.join(folder, d), mode)
     accounts(folder)
     home = os.path.join(folder, "home", "ann")
     for name in ("nbhush", "nbhush-hook"):
-        shutil.copy(os.path.join(programs, name), os.path.join(home, ".local", "bin"))
+        give(os.path.join(programs, name), os.path.join(home, ".local", "bin"))
     with open(os.path.join(home, "work", "nbhush.toml"), "w") as f:
         f.write("[secrets]\nTOKEN = {}\n")
     os.chown(f.name, USERS["ann"], USERS["ann"])
@@ -311,6 +315,7 @@ def squat(told, folder, run, value):
 
 def main(folder, programs, proxy):
     value, proxy = sys.stdin.read(), os.path.realpath(proxy)
+    os.umask(0o022)
     up()
     prepare(folder, programs, proxy)
 
@@ -340,7 +345,7 @@ def main(folder, programs, proxy):
     told["left"] = processes()
     gateway(told, folder)
     nbhush("agent", "stop")
-    told["end"] = processes()
+    wait(lambda: not processes(), "the agent has ended")
     squat(told, folder, run, value)
     print(json.dumps(told))
 
