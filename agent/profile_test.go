@@ -377,6 +377,12 @@ func TestLeastPrivilege(t *testing.T) {
 	if e.Verdict != audit.Denied || e.Who.PID != os.Getpid() || e.Who.Kernel != right.own.id || !strings.Contains(e.Reason, "the token is not this kernel's") {
 		t.Errorf("noted: %+v", e)
 	}
+	if err := right.Refused(ctx, api.Refused{Why: "a message was sent again", Message: true}); err != nil {
+		t.Fatal(err)
+	}
+	if e = w.lastNoted(t); e.Op != audit.OpKernel || e.Verdict != audit.Denied || e.Who.Kernel != right.own.id || e.Reason != "refused by the hook: a message was sent again" {
+		t.Errorf("noted: %+v", e)
+	}
 	wantCode(t, "the owner", w.session().Refused(ctx, api.Refused{Why: "x"}), api.CodeDenied)
 	wantCode(t, "below a kernel", w.session(21, 20).Refused(ctx, api.Refused{Why: "x"}), api.CodeDenied)
 }

@@ -504,6 +504,9 @@ func (s *session) Refused(_ context.Context, q api.Refused) error {
 		return fail(api.CodeDenied, "", "only the hook of a kernel says what it refused")
 	}
 	entry := audit.Entry{Who: w.who(), Op: audit.OpGet, Verdict: audit.Denied}
+	if q.Message {
+		entry.Op = audit.OpKernel
+	}
 	entry.Who.PID, entry.Who.Exe = q.PID, executable(q.PID)
 	_, entry.Reason = s.agent.harmless("", "refused by the hook: "+q.Why)
 	return s.agent.note(entry)

@@ -5,6 +5,7 @@ import (
 	"go/ast"
 	"go/parser"
 	"go/token"
+	"os"
 	"path/filepath"
 	"reflect"
 	"slices"
@@ -42,6 +43,9 @@ func TestFaults(t *testing.T) {
 				t.Errorf("%s, %s: got %v, want %v", mode, what, got[what], want)
 			}
 		}
+	}
+	if told, err := os.ReadFile(filepath.Join(r.agent, "refused")); err != nil || !strings.Contains(string(told), sentAgain) {
+		t.Errorf("the agent was told %q (%v)", told, err)
 	}
 	r.gone()
 }

@@ -94,8 +94,9 @@ func Run(ctx context.Context, o Options) (Exit, error) {
 // hook is one run.
 type hook struct {
 	Options
-	link   *link
-	memory *memory
+	link    *link
+	memory  *memory
+	replays *replays
 }
 
 func (h *hook) setDefaults() (err error) {
@@ -150,6 +151,8 @@ func (h *hook) run(ctx context.Context, c *connection, signals chan os.Signal) (
 	defer func() { err = errors.Join(err, dir.Close()) }()
 	h.link = newLink(h.Connect, h.kernel())
 	defer func() { _ = h.link.Close() }()
+	h.replays = &replays{tell: h.link.replayed}
+	defer h.replays.close()
 	h.link.typed.environment(ambient.Environment(h.Env))
 	grant, notice := h.register(ctx)
 
@@ -235,7 +238,7 @@ func (b *behind) run(ctx context.Context, transport string, last bool, signals c
 	var lost sync.Once
 	p := &proxy.Proxy{
 		Signer: b.signer, Redactor: redactor, Bootstrap: inject.Bootstrap, Notice: b.notice, Admit: b.admit, Before: b.follower.before,
-		Carried: b.memory.carried, Ended: k.ended,
+		Carried: b.memory.carried, Ended: k.ended, Replayed: b.replays.seen,
 		Dropped: func(int) {
 			lost.Do(func() {
 				b.warn(errors.New("a client of this kernel does not read its outputs; the oldest ones for it are dropped"))

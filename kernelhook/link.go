@@ -31,8 +31,7 @@ type Agent interface {
 	Epoch() (uint64, bool)
 	// Profile returns the profile that is on for the kernel.
 	Profile(ctx context.Context) (api.Profile, error)
-	// Refused tells, for the audit log, that somebody asked at the kernel's endpoint
-	// who does not belong to it.
+	// Refused tells, for the audit log, what the hook refused.
 	Refused(ctx context.Context, q api.Refused) error
 	// Again says how often a value was served from a lease.
 	Again(ctx context.Context, name string, times int) error
@@ -373,9 +372,18 @@ func (l *link) Profile(ctx context.Context) (on api.Profile, err error) {
 
 // Refused tells the agent of a request that was refused, if it can be reached soon.
 func (l *link) Refused(ctx context.Context, from zsock.Conn, why string) {
+	l.refused(ctx, api.Refused{PID: processOf(from), Why: why})
+}
+
+// replayed tells the agent of messages that were sent again, like Refused.
+func (l *link) replayed(from zsock.Conn, why string) {
+	l.refused(context.Background(), api.Refused{PID: processOf(from), Why: why, Message: true})
+}
+
+func (l *link) refused(ctx context.Context, q api.Refused) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	_ = l.use(ctx, nil, func(a Agent) error { return a.Refused(ctx, api.Refused{PID: processOf(from), Why: why}) })
+	_ = l.use(ctx, nil, func(a Agent) error { return a.Refused(ctx, q) })
 }
 
 // Close ends the connection.

@@ -64,10 +64,12 @@ type Again struct {
 }
 
 // Refused says that a hook refused a request at its kernel's endpoint, for the
-// audit log: whoever asked does not belong to the kernel.
+// audit log: whoever asked does not belong to the kernel. Or that it dropped a
+// message of Jupyter's to the kernel.
 type Refused struct {
-	PID int    `json:"pid,omitempty"` // of who asked, 0 where that is not known
-	Why string `json:"why"`
+	PID     int    `json:"pid,omitempty"` // of who asked, 0 where that is not known
+	Why     string `json:"why"`
+	Message bool   `json:"message,omitempty"` // of Jupyter's
 }
 
 // Consent is what the user answered when the hook asked whether its kernel may

@@ -146,7 +146,10 @@ func auditLine(e audit.Entry) string {
 	case audit.Failed:
 		did += " (error)"
 	}
-	who := []string{filepath.Base(e.Who.Exe) + "[" + strconv.Itoa(e.Who.PID) + "]"}
+	var who []string
+	if e.Who.PID != 0 { // a hook does not always know who asked
+		who = append(who, filepath.Base(e.Who.Exe)+"["+strconv.Itoa(e.Who.PID)+"]")
+	}
 	if e.Who.Kernel != "" {
 		who = append(who, "kernel "+e.Who.Kernel)
 	}

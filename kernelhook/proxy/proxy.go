@@ -39,6 +39,10 @@ type Proxy struct {
 	// Dropped, if set, is told how many messages of iopub a client lost that
 	// does not read, as it would lose them of a bare kernel.
 	Dropped func(n int)
+	// Replayed, if set, is told that a client sent a message again that the kernel has
+	// had, which was dropped; from is its connection, nil if that is gone. It is called on
+	// the goroutine that reads this client.
+	Replayed func(from zsock.Conn)
 	// Admit, if set, is zsock.Options.Admit of the sockets that clients connect to.
 	Admit func(net.Conn) error
 
@@ -54,6 +58,7 @@ type Proxy struct {
 	askers askers
 	cells  cells
 	turns  turns
+	had    history
 	model  atomic.Pointer[[]byte] // a header of the kernel's own
 
 	language  string     // of the kernel, as it says, once gate is open
@@ -136,9 +141,12 @@ func (p *Proxy) request(ctx context.Context, c channel, msg zsock.Message) {
 	case <-ctx.Done():
 		return
 	}
-	known := msg.Trusted
-	if !msg.Trusted || p.notice.pending.Load() {
-		known = p.inspect(p.front.routers[c], msg)
+	known, again := p.inspect(p.front.routers[c], msg)
+	if again {
+		if p.Replayed != nil {
+			p.Replayed(p.front.routers[c].Conn(msg.Peer))
+		}
+		return
 	}
 	if c == stdin && p.isAnswer(msg) {
 		return
@@ -172,19 +180,30 @@ func (p *Proxy) begin(ctx context.Context, msg zsock.Message) {
 	p.cells.began(c)
 }
 
-// inspect looks at a request that the proxy acts on: the first one of a
-// connection, which shows that it has the key, and the first ones to execute
-// code. It reports whether the signature is valid.
-func (p *Proxy) inspect(from *zsock.Router, msg zsock.Message) bool {
+// inspect looks at a request of a client. known: whoever sent it has the key. That
+// shows in the first message of a connection with a valid signature; after it only
+// those are verified that the proxy acts on. again: the kernel has had this very message, on
+// whichever channel, so that jupyter_client's Session would refuse it there. Who
+// sends nothing else than what others sent does not become known.
+func (p *Proxy) inspect(from *zsock.Router, msg zsock.Message) (known, again bool) {
 	m, err := wire.Parse(msg.Frames)
-	if err != nil || !p.Signer.Verify(m) {
-		return false // the kernel says what it thinks of it
+	if err != nil {
+		return false, false // the kernel says what it thinks of it
+	}
+	verify := !msg.Trusted || p.notice.pending.Load()
+	if verify && !p.Signer.Verify(m) {
+		return false, false // the same
+	}
+	if tag, ok := p.Signer.Tag(m); ok && p.had.again(tag) && (verify || p.Signer.Verify(m)) {
+		return false, true
 	}
 	if !msg.Trusted {
 		from.Trust(msg.Peer)
 	}
-	p.notice.seen(m)
-	return true
+	if verify {
+		p.notice.seen(m)
+	}
+	return true, false
 }
 
 // reply carries a reply or an input_request to the client that it is for.

@@ -29,7 +29,9 @@ type bench struct {
 	routers [channels]*zsock.Router // of the kernel
 	iopub   *zsock.XPub
 	ended   chan error // of Run
-	stop    func()
+	// replayed gets the connections of those who sent a message again.
+	replayed chan zsock.Conn
+	stop     func()
 }
 
 func endpoints(dir, name string) Endpoints {
@@ -44,7 +46,7 @@ func newBench(t *testing.T, notice string) *bench {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = os.RemoveAll(dir) })
-	b := &bench{t: t, value: "v0-" + rand.Text(), clients: endpoints(dir, "f"), ended: make(chan error, 1)}
+	b := &bench{t: t, value: "v0-" + rand.Text(), clients: endpoints(dir, "f"), ended: make(chan error, 1), replayed: make(chan zsock.Conn, 16)}
 	if b.signer, err = wire.NewSigner("hmac-sha256", []byte(rand.Text())); err != nil {
 		t.Fatal(err)
 	}
@@ -66,6 +68,7 @@ func newBench(t *testing.T, notice string) *bench {
 	p := &Proxy{
 		Signer: b.signer, Redactor: &redact.Redactor{Finder: known, Signer: b.signer}, Notice: notice, Ended: make(chan struct{}),
 		Bootstrap: func(language string) string { return "bootstrap of " + language },
+		Replayed:  func(from zsock.Conn) { b.replayed <- from },
 	}
 	go func() { b.ended <- p.Run(ctx, b.clients, kernel) }()
 	return b
