@@ -116,11 +116,12 @@ func (k Kernels) enable(s Spec) (Outcome, error) {
 	case s.Problem != "":
 		o.Did, o.Why = DidSkip, s.Problem
 		return o, nil
-	case s.Binary == k.Binary:
-		return o, nil
 	case s.Wrapped():
-		o.Did = DidWrap
-		return o, k.rebind(s)
+		changed, err := k.renew(s)
+		if changed {
+			o.Did = DidWrap
+		}
+		return o, err
 	case s.File == "":
 		return k.fileless(s)
 	}
@@ -224,19 +225,20 @@ func (k Kernels) forgetKept(file, except string) error {
 	return nil
 }
 
-// rebind makes a wrapped spec start this nbhush instead of another one.
-func (k Kernels) rebind(s Spec) error {
+// renew makes a wrapped spec start this nbhush instead of another one, and say what
+// an earlier release did not have it say.
+func (k Kernels) renew(s Spec) (changed bool, err error) {
 	src, err := readFile(s.File, maxSpec)
 	if err != nil {
-		return err
+		return false, err
 	}
 	f, err := parse(src)
 	if err != nil {
-		return err
+		return false, err
 	}
-	out, err := f.rebind(k.Binary)
-	if err != nil {
-		return err
+	out, err := f.renew(k.Binary, s.Name)
+	if err != nil || bytes.Equal(src, out) {
+		return false, err
 	}
 	was, is := sum(src), sum(out)
 	for _, name := range kept(s.File) {
@@ -246,23 +248,23 @@ func (k Kernels) rebind(s Spec) error {
 		}
 		original, err := readFile(name, maxSpec)
 		if err != nil {
-			return err
+			return true, err
 		}
 		if err := savefile.Write(to+is, original, mode(name)); err != nil {
-			return err
+			return true, err
 		}
 	}
 	if err := savefile.Write(s.File, out, 0o644); err != nil {
-		return err
+		return true, err
 	}
 	for _, name := range kept(s.File) {
 		if strings.HasSuffix(name, was) {
 			if err := os.Remove(name); err != nil {
-				return err
+				return true, err
 			}
 		}
 	}
-	return k.remember(s.Dir)
+	return true, k.remember(s.Dir)
 }
 
 // fileless writes the spec that only Jupyter's code knows (ipykernel's python3)

@@ -318,6 +318,34 @@ func TestKernelsMoveToAnotherBinary(t *testing.T) {
 	}
 }
 
+// A spec that an earlier release wrapped, which did not have it say its name, is wrapped
+// anew, and disable gives the original back.
+func TestKernelsOfAnEarlierRelease(t *testing.T) {
+	k, root := newKernels(t)
+	ir := filepath.Join(root, "env/share/jupyter/kernels/ir")
+	file := filepath.Join(ir, "kernel.json")
+	older := strings.Replace(irSpec, `"R",`, `"`+k.Binary+`","kernel","-f","{connection_file}","--","R",`, 1)
+	if older == irSpec {
+		t.Fatalf("no argv in %s", irSpec)
+	}
+	write(t, file, older)
+	write(t, file+keptSuffix+sum([]byte(older)), irSpec)
+	must(t, k.remember(ir))
+	lists(t, k, "", ir)
+	if got := enable(t, k); got[0].Did != DidWrap || !strings.Contains(read(t, file), `"`+envSpec+`": "ir"`) {
+		t.Errorf("got %+v, %s", got, read(t, file))
+	}
+	if got := enable(t, k); got[0].Did != DidNothing {
+		t.Errorf("got %+v", got)
+	}
+	if n := kept(file); len(n) != 1 {
+		t.Errorf("kept %v", n)
+	}
+	if got := disable(t, k); got[0].Did != DidRestore || read(t, file) != irSpec {
+		t.Errorf("got %+v, %s", got, read(t, file))
+	}
+}
+
 func TestKernelsSkipped(t *testing.T) {
 	for name, tt := range map[string]struct{ src, why string }{
 		"own provisioner": {

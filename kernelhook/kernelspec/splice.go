@@ -123,16 +123,27 @@ func find(all []member, name string) (member, bool) {
 	return all[i], true
 }
 
-// without removes the member called name from all, with the comma that goes with it.
-func without(all []member, name string) []edit {
-	i := slices.IndexFunc(all, func(m member) bool { return m.name == name })
-	switch {
-	case i < 0:
-		return nil
-	case i+1 < len(all):
-		return []edit{{all[i].start, all[i+1].start, ""}}
-	case i > 0:
-		return []edit{{all[i-1].end, all[i].end, ""}}
+// without returns the edits that take the members called names, and their commas, out
+// of an object.
+func without(all []member, names ...string) []edit {
+	stays := func(m member) bool { return !slices.Contains(names, m.name) }
+	last := -1 // that stays
+	for i, m := range all {
+		if stays(m) {
+			last = i
+		}
 	}
-	return []edit{{all[i].start, all[i].end, ""}}
+	var edits []edit
+	for i, m := range all {
+		switch {
+		case stays(m):
+		case i < last:
+			edits = append(edits, edit{m.start, all[i+1].start, ""})
+		case last >= 0: // and nothing behind it
+			return append(edits, edit{all[last].end, all[len(all)-1].end, ""})
+		default:
+			return append(edits, edit{m.start, all[len(all)-1].end, ""})
+		}
+	}
+	return edits
 }

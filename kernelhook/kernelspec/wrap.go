@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -124,15 +125,17 @@ type wrapping struct {
 	dir    string // for {resource_dir}, where the wrapped spec lies elsewhere than its resources; else ""
 }
 
-// envMark keeps VS Code from hiding the spec: it takes one of a usual Python
-// name without any env for the interpreter that it lists itself.
-const envMark = "NBHUSH_SPEC"
-
-var (
-	usualName   = expression(`(?i)^python\d*(\.\d+)*$`)
-	usualPython = expression(`^python(\d+(\.\d+)?)?$`)
-	usualTitle  = expression(`(?i)^python 3( \(ipykernel\))?$`)
+// What a wrapped spec says of itself in its env, as the provisioner says it: nbhush
+// heeds these in its rules and hands them on to nobody. They also keep VS Code from hiding
+// the spec: it takes one of a usual Python name without any env for the
+// interpreter that it lists itself.
+const (
+	envSpec     = "NBHUSH_KERNEL_SPEC"
+	envLanguage = "NBHUSH_KERNEL_LANGUAGE"
+	envMark     = "NBHUSH_SPEC" // what earlier releases wrote for VS Code
 )
+
+var usualPython = expression(`^python(\d+(\.\d+)?)?$`)
 
 // needsPython reports whether argv[0] is a name that Jupyter replaces by the
 // path of its own Python, but only in this place of argv (format_kernel_cmd in
@@ -144,7 +147,7 @@ func (f *file) needsPython() bool { return usualPython().MatchString(f.argv[0]) 
 //
 //   - argv gets nbhush's words in front, a "python" that Jupyter would have
 //     replaced becomes its path, and {resource_dir} the folder w.dir, if any;
-//   - an empty env of a usual Python spec gets NBHUSH_SPEC.
+//   - env says the name of the spec and its language.
 func (f *file) wrap(w wrapping) ([]byte, error) {
 	if f.binary() != "" || isNbhush(f.argv[0]) {
 		return nil, errors.New("argv begins with nbhush already")
@@ -153,11 +156,11 @@ func (f *file) wrap(w wrapping) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	mark, err := f.addMark(w.name)
+	said, err := f.say(w.name)
 	if err != nil {
 		return nil, err
 	}
-	return splice(f.src, append(edits, mark...)), nil
+	return splice(f.src, append(edits, said...)), nil
 }
 
 func (f *file) wrapArgv(w wrapping) ([]edit, error) {
@@ -193,33 +196,56 @@ func (f *file) wrapArgv(w wrapping) ([]edit, error) {
 	return append([]edit{{first, first, words}}, edits...), nil
 }
 
-func (f *file) addMark(name string) ([]edit, error) {
-	if len(f.env) > 0 || !strings.EqualFold(f.language, "python") ||
-		!usualName().MatchString(name) && !usualTitle().MatchString(f.display) {
-		return nil, nil
+// say returns the edits after which env says what the spec is, none if it does.
+func (f *file) say(name string) ([]edit, error) {
+	var edits []edit
+	var missing []string
+	for _, kv := range [][2]string{{envSpec, name}, {envLanguage, f.language}} {
+		q, err := quote(kv[1])
+		if err != nil {
+			return nil, err
+		}
+		m, ok := find(f.env, kv[0])
+		switch {
+		case !ok:
+			missing = append(missing, `"`+kv[0]+`": `+q)
+		case f.text(f.env, kv[0]) != kv[1]: // the spec was copied
+			edits = append(edits, edit{m.value, m.end, q})
+		}
 	}
-	q, err := quote(name)
-	if err != nil {
-		return nil, err
+	if len(missing) == 0 {
+		return edits, nil
 	}
-	env := `{"` + envMark + `": ` + q + `}`
-	if m, ok := find(f.top, "env"); ok {
-		return []edit{{m.value, m.end, env}}, nil
+	all := strings.Join(missing, ", ")
+	m, ok := find(f.top, "env")
+	switch {
+	case len(f.env) > 0:
+		first := f.env[0].start
+		return append(edits, edit{first, first, all + "," + string(f.src[m.value+1:first])}), nil
+	case ok:
+		return append(edits, edit{m.value, m.end, "{" + all + "}"}), nil
 	}
-	m, _ := find(f.top, "argv")
+	m, _ = find(f.top, "argv")
 	before := f.src[:f.top[0].start]
 	gap := string(before[bytes.IndexByte(before, '{')+1:])
-	return []edit{{m.start, m.start, `"env": ` + env + "," + gap}}, nil
+	return append(edits, edit{m.start, m.start, `"env": {` + all + "}," + gap}), nil
 }
 
-// rebind returns a wrapped kernel.json, which somebody edited since, with
-// another binary.
-func (f *file) rebind(binary string) ([]byte, error) {
+// renew returns a wrapped kernel.json, which somebody may have edited since, as this release
+// wraps it: with this binary, and saying that it is the spec called name.
+func (f *file) renew(binary, name string) ([]byte, error) {
 	q, err := quote(binary)
 	if err != nil {
 		return nil, err
 	}
-	return splice(f.src, []edit{{f.places[0][0], f.places[0][1], q}}), nil
+	edits, err := f.say(name)
+	if err != nil {
+		return nil, err
+	}
+	if f.argv[0] != binary {
+		edits = append(edits, edit{f.places[0][0], f.places[0][1], q})
+	}
+	return splice(f.src, edits), nil
 }
 
 // unwrap takes nbhush's words out of a wrapped kernel.json that somebody edited
@@ -227,14 +253,18 @@ func (f *file) rebind(binary string) ([]byte, error) {
 // edits stay.
 func (f *file) unwrap() []byte {
 	edits := []edit{{f.places[0][0], f.places[1+len(own)][0], ""}}
-	if _, ok := find(f.env, envMark); ok {
-		if len(f.env) == 1 {
-			edits = append(edits, without(f.top, "env")...)
-		} else {
-			edits = append(edits, without(f.env, envMark)...)
-		}
-	}
+	edits = append(edits, f.unsay()...)
 	return splice(f.src, edits)
+}
+
+// unsay returns the edits that take out of env what nbhush wrote there, and env if
+// nothing else is in it.
+func (f *file) unsay() []edit {
+	ours := func(m member) bool { return m.name == envSpec || m.name == envLanguage || m.name == envMark }
+	if len(f.env) > 0 && !slices.ContainsFunc(f.env, func(m member) bool { return !ours(m) }) {
+		return without(f.top, "env")
+	}
+	return without(f.env, envSpec, envLanguage, envMark)
 }
 
 // python returns the path of what argv[0] means to Jupyter, "" if it is not

@@ -38,35 +38,35 @@ func TestWrapChangesOnlyWhatItSays(t *testing.T) {
 	}{
 		"one line": {
 			w, `{"argv": ["R", "--slave", "{connection_file}"], "language": "R"}`,
-			`{"argv": ["/opt/nbhush","kernel","-f","{connection_file}","--","R", "--slave", "{connection_file}"], "language": "R"}`,
+			`{"env": {"NBHUSH_KERNEL_SPEC": "ir", "NBHUSH_KERNEL_LANGUAGE": "R"},"argv": ["/opt/nbhush","kernel","-f","{connection_file}","--","R", "--slave", "{connection_file}"], "language": "R"}`,
 		},
 		"numbers, order, escapes and unknown fields stay": {
 			w, "{\r\n\t\"x\":1.10e+05,\"argv\":[ \"R\" ],\"y\":\"\\u00e9\\/\",\"z\":123456789012345678901234567890}",
-			"{\r\n\t\"x\":1.10e+05,\"argv\":[ \"/opt/nbhush\", \"kernel\", \"-f\", \"{connection_file}\", \"--\", \"R\" ],\"y\":\"\\u00e9\\/\",\"z\":123456789012345678901234567890}",
+			"{\r\n\t\"x\":1.10e+05,\"env\": {\"NBHUSH_KERNEL_SPEC\": \"ir\", \"NBHUSH_KERNEL_LANGUAGE\": \"\"},\r\n\t\"argv\":[ \"/opt/nbhush\", \"kernel\", \"-f\", \"{connection_file}\", \"--\", \"R\" ],\"y\":\"\\u00e9\\/\",\"z\":123456789012345678901234567890}",
 		},
 		"encryption": {
 			w, `{"argv": ["R"], "metadata": { "supported_encryption": ["curve"] }}`,
-			`{"argv": ["/opt/nbhush","kernel","-f","{connection_file}","--","R"], "metadata": { "supported_encryption": ["curve"] }}`,
+			`{"env": {"NBHUSH_KERNEL_SPEC": "ir", "NBHUSH_KERNEL_LANGUAGE": ""},"argv": ["/opt/nbhush","kernel","-f","{connection_file}","--","R"], "metadata": { "supported_encryption": ["curve"] }}`,
 		},
 		"resource folder": {
 			wrapping{binary: "/opt/nbhush", name: "x", dir: "/usr/share/x"},
 			`{"argv": ["{resource_dir}/run", "a", "-r={resource_dir}"]}`,
-			`{"argv": ["/opt/nbhush","kernel","-f","{connection_file}","--","/usr/share/x/run", "a", "-r=/usr/share/x"]}`,
+			`{"env": {"NBHUSH_KERNEL_SPEC": "x", "NBHUSH_KERNEL_LANGUAGE": ""},"argv": ["/opt/nbhush","kernel","-f","{connection_file}","--","/usr/share/x/run", "a", "-r=/usr/share/x"]}`,
 		},
-		"usual Python name, empty env": {
+		"empty env": {
 			wrapping{binary: "/opt/nbhush", name: "python3"},
 			`{"env": {}, "argv": ["/p"], "language": "python"}`,
-			`{"env": {"NBHUSH_SPEC": "python3"}, "argv": ["/opt/nbhush","kernel","-f","{connection_file}","--","/p"], "language": "python"}`,
+			`{"env": {"NBHUSH_KERNEL_SPEC": "python3", "NBHUSH_KERNEL_LANGUAGE": "python"}, "argv": ["/opt/nbhush","kernel","-f","{connection_file}","--","/p"], "language": "python"}`,
 		},
-		"usual Python name, own env": {
+		"own env": {
 			wrapping{binary: "/opt/nbhush", name: "python3"},
-			`{"env": {"A": "b"}, "argv": ["/p"], "language": "python"}`,
-			`{"env": {"A": "b"}, "argv": ["/opt/nbhush","kernel","-f","{connection_file}","--","/p"], "language": "python"}`,
+			`{"env": { "A": "b"}, "argv": ["/p"], "language": "python"}`,
+			`{"env": { "NBHUSH_KERNEL_SPEC": "python3", "NBHUSH_KERNEL_LANGUAGE": "python", "A": "b"}, "argv": ["/opt/nbhush","kernel","-f","{connection_file}","--","/p"], "language": "python"}`,
 		},
-		"other Python name": {
-			wrapping{binary: "/opt/nbhush", name: "my-env"},
-			`{"argv": ["/p"], "language": "python"}`,
-			`{"argv": ["/opt/nbhush","kernel","-f","{connection_file}","--","/p"], "language": "python"}`,
+		"a copy of another spec's env": {
+			wrapping{binary: "/opt/nbhush", name: "mine"},
+			`{"env": {"A": "b", "NBHUSH_KERNEL_SPEC": "python3"}, "argv": ["/p"], "language": "python"}`,
+			`{"env": {"NBHUSH_KERNEL_LANGUAGE": "python","A": "b", "NBHUSH_KERNEL_SPEC": "mine"}, "argv": ["/opt/nbhush","kernel","-f","{connection_file}","--","/p"], "language": "python"}`,
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -108,7 +108,7 @@ func TestWrapOfIpykernelsSpec(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := strings.NewReplacer(
-		" \"argv\": [\n", " \"env\": {\"NBHUSH_SPEC\": \"python3\"},\n \"argv\": [\n  \"/opt/nbhush\",\n  \"kernel\",\n  \"-f\",\n  \"{connection_file}\",\n  \"--\",\n",
+		" \"argv\": [\n", " \"env\": {\"NBHUSH_KERNEL_SPEC\": \"python3\", \"NBHUSH_KERNEL_LANGUAGE\": \"python\"},\n \"argv\": [\n  \"/opt/nbhush\",\n  \"kernel\",\n  \"-f\",\n  \"{connection_file}\",\n  \"--\",\n",
 		`"python",`+"\n  \"-m\"", `"/env/bin/python",`+"\n  \"-m\"",
 	).Replace(ipykernel)
 	if diff := cmp.Diff(want, string(got)); diff != "" {
@@ -123,7 +123,11 @@ func TestUnwrapKeepsLaterEdits(t *testing.T) {
 			`{"argv": ["/p", "x"], "display_name": "B", "language": "python"}`,
 		},
 		"env": {
-			`{"argv": ["/p"], "language": "python"}`, `"NBHUSH_SPEC": "python3"`, `"NBHUSH_SPEC": "python3", "A": "b"`,
+			`{"argv": ["/p"], "language": "python"}`, `"NBHUSH_KERNEL_LANGUAGE": "python"`, `"NBHUSH_KERNEL_LANGUAGE": "python", "A": "b"`,
+			`{"env": {"A": "b"},"argv": ["/p"], "language": "python"}`,
+		},
+		"env in between": {
+			`{"argv": ["/p"], "language": "python"}`, `"NBHUSH_KERNEL_LANGUAGE"`, `"A": "b", "NBHUSH_SPEC": "python3", "NBHUSH_KERNEL_LANGUAGE"`,
 			`{"env": {"A": "b"},"argv": ["/p"], "language": "python"}`,
 		},
 		"argument": {
@@ -231,7 +235,8 @@ func sameSpec(t *testing.T, src, got []byte) {
 	for _, m := range []map[string]any{was, is} {
 		delete(m, "argv")
 		if env, ok := m["env"].(map[string]any); ok {
-			delete(env, envMark)
+			delete(env, envSpec)
+			delete(env, envLanguage)
 			if len(env) == 0 {
 				delete(m, "env")
 			}
