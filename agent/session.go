@@ -591,7 +591,11 @@ func (s *session) RegisterKernel(ctx context.Context, info api.Kernel) (api.Gran
 		return api.Grant{}, err
 	}
 	if info.Attached { // it gets what it asks for
-		return api.Grant{ID: s.own.id}, nil
+		g := api.Grant{ID: s.own.id}
+		if sc, err := s.agent.scope(w, ""); err == nil {
+			g.Profile = sc.rules[0].profile
+		}
+		return g, nil
 	}
 	return s.agent.grant(ctx, w), nil
 }

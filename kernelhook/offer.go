@@ -41,18 +41,20 @@ type Offer struct {
 	server *inject.Server
 }
 
-// attachedMark is the file that tells the directory of an Offer from a hook's.
+// attachedMark is the file that tells the directory of an Offer from a hook's. The
+// profile is in it.
 const attachedMark = "attached"
 
 // NewOffer opens an endpoint below run, which is home.Home.Run. StateOf finds it by
-// file, the connection file of the kernel; without one, file is "".
-func NewOffer(run, file string, source inject.Source) (o *Offer, err error) {
+// file, the connection file of the kernel, and says in which profile it serves;
+// without a file, file is "".
+func NewOffer(run, file, profile string, source inject.Source) (o *Offer, err error) {
 	o = &Offer{Token: rand.Text()}
 	if o.dir, err = makeDir(run, os.TempDir()); err != nil {
 		return nil, err
 	}
 	o.Endpoint = "ipc://" + filepath.Join(o.dir.path, "get")
-	if err = o.mark(file); err == nil {
+	if err = o.mark(file, profile); err == nil {
 		o.server, err = inject.Listen(o.Endpoint, o.Token, source)
 	}
 	if err != nil {
@@ -61,7 +63,7 @@ func NewOffer(run, file string, source inject.Source) (o *Offer, err error) {
 	return o, nil
 }
 
-func (o *Offer) mark(file string) error {
+func (o *Offer) mark(file, profile string) error {
 	if file == "" {
 		return nil
 	}
@@ -69,7 +71,7 @@ func (o *Offer) mark(file string) error {
 	if err != nil {
 		return err
 	}
-	if err := os.WriteFile(filepath.Join(o.dir.path, attachedMark), nil, 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(o.dir.path, attachedMark), []byte(profile), 0o600); err != nil {
 		return fmt.Errorf("directory of the endpoint: %w", err)
 	}
 	return c.write(filepath.Join(o.dir.path, filepath.Base(file)))
@@ -90,23 +92,23 @@ const (
 
 // StateOf looks among the living hooks and offers below run, and in the temporary
 // directory, for the one of the kernel with this connection file: it keeps one of
-// the same name and key.
-func StateOf(run, file string) (State, error) {
+// the same name and key. profile is the one in which an attached kernel is served, "" for none.
+func StateOf(run, file string) (is State, profile string, err error) {
 	c, err := readConnection(file)
 	if err != nil {
-		return "", err
+		return "", "", err
 	}
 	for _, dir := range privateDirs(run, os.TempDir()) {
 		own, err := readConnection(filepath.Join(dir, filepath.Base(file)))
 		if err != nil || own.Key != c.Key || !alive(dir) {
 			continue
 		}
-		if _, err := os.Stat(filepath.Join(dir, attachedMark)); err == nil {
-			return Attached, nil
+		if mark, err := os.ReadFile(filepath.Join(dir, attachedMark)); err == nil {
+			return Attached, string(mark), nil
 		}
-		return Hooked, nil
+		return Hooked, "", nil
 	}
-	return Bare, nil
+	return Bare, "", nil
 }
 
 // alive reports whether somebody has locked dir, in which more than the lock was made already.

@@ -53,6 +53,7 @@ func newAttachCmd(a *app) *cobra.Command {
 	f.StringVar(&o.kernel.Notebook, "notebook", "", "the kernel's notebook, for the audit log")
 	f.StringVar(&o.kernel.Argv0, "program", "", "what the kernel is, for the audit log")
 	f.IntVar(&o.kernel.PID, "pid", 0, "the kernel's process")
+	profileFlag(cmd, &o.kernel.Profile)
 	cmd.MarkFlagsOneRequired("file", "until-eof")
 	return cmd
 }

@@ -26,6 +26,7 @@ import (
 type injectOptions struct {
 	names            []secret.Name
 	kernel, notebook string
+	profile          string
 	all, watch       bool
 	patience         time.Duration
 }
@@ -47,6 +48,7 @@ output. Saving and git check the notebook as ever.
 Without a choice, the one kernel that runs is meant.`,
 		Example: `  nbhush inject API_TOKEN
   nbhush inject API_TOKEN --notebook analysis.ipynb
+  nbhush inject DB_URL --profile prod      (and for as long as that kernel runs)
   nbhush inject API_TOKEN --watch          (each kernel that starts from now on)`,
 		Args: argRange(1, -1, "the NAME of a secret"),
 		RunE: func(cmd *cobra.Command, args []string) (err error) {
@@ -61,6 +63,7 @@ Without a choice, the one kernel that runs is meant.`,
 	f.StringVar(&o.notebook, "notebook", "", "the kernel of this notebook")
 	f.BoolVar(&o.all, "all", false, "every kernel that runs")
 	f.BoolVar(&o.watch, "watch", false, "every kernel that starts from now on, until this command is ended")
+	profileFlag(cmd, &o.profile)
 	f.DurationVar(&o.patience, "wait", 10*time.Second, "how long to wait for a kernel whose cell runs")
 	cmd.MarkFlagsMutuallyExclusive("kernel", "notebook", "all", "watch")
 	return cmd
@@ -106,6 +109,24 @@ func (e *whichError) Error() string { return e.message }
 
 // Hint says how to choose.
 func (e *whichError) Hint() string { return e.hint }
+
+// profileError says that a kernel has been given secrets in another profile.
+type profileError struct {
+	on, wanted string
+	name       secret.Name
+}
+
+func (e *profileError) Error() string {
+	if e.on == "" {
+		return "it has its secrets without a profile, and keeps to that until it ends"
+	}
+	return "it has its secrets in the profile " + e.on + ", and keeps to that until it ends"
+}
+
+// Hint says how to have one of another.
+func (e *profileError) Hint() string {
+	return fmt.Sprintf("restart it, or ask in its cells: nbhush.get(%q, profile=%q)", e.name, e.wanted)
+}
 
 const hintWhich = "choose with --kernel ID, --notebook PATH or --all"
 
@@ -189,6 +210,9 @@ func (in *injector) inject(ctx context.Context, k attach.Kernel) (ended <-chan s
 		in.say("kernel %s runs behind nbhush already; write in its cells: %%hush %s", k.ID, in.words())
 		return nil, nil
 	}
+	if k.State == kernelhook.Attached && in.profile != "" && in.profile != k.Profile {
+		return nil, &profileError{k.Profile, in.profile, in.names[0]}
+	}
 	ctx, cancel := context.WithTimeout(ctx, in.patience)
 	defer cancel()
 	c, err := attach.Dial(ctx, k.File)
@@ -244,7 +268,7 @@ func (in *injector) serve(ctx context.Context, k attach.Kernel, language string)
 	}
 	args := []string{
 		"attach", "--file", k.File, "--dir", k.Dir, "--notebook", k.Notebook,
-		"--program", language, "--pid", strconv.Itoa(k.PID), "--",
+		"--program", language, "--pid", strconv.Itoa(k.PID), "--profile", in.profile, "--",
 	}
 	for _, n := range in.names {
 		args = append(args, string(n))

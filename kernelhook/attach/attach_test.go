@@ -220,22 +220,25 @@ func TestStateOf(t *testing.T) {
 	other := write(t, filepath.Join(run, "x", "kernel-1.json"), strings.Replace(connection(1), "not-a", "another", 1))
 	state := func(file string, want kernelhook.State) {
 		t.Helper()
-		if got, err := kernelhook.StateOf(run, file); got != want || err != nil {
+		if got, _, err := kernelhook.StateOf(run, file); got != want || err != nil {
 			t.Errorf("%s: %s, %v, want %s", file, got, err, want)
 		}
 	}
 	state(file, kernelhook.Bare)
-	o, err := kernelhook.NewOffer(run, file, source{})
+	o, err := kernelhook.NewOffer(run, file, "dev", source{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	state(file, kernelhook.Attached)
+	if _, profile, err := kernelhook.StateOf(run, file); profile != "dev" || err != nil {
+		t.Errorf("profile %q, %v", profile, err)
+	}
 	state(other, kernelhook.Bare)
 	// Where the runtime directory can take none, it lies in the temporary one.
 	full := write(t, filepath.Join(run, "full"), "")
 	t.Setenv("TMPDIR", run)
 	there := write(t, filepath.Join(run, "kernel-2.json"), connection(2))
-	elsewhere, err := kernelhook.NewOffer(full, there, source{})
+	elsewhere, err := kernelhook.NewOffer(full, there, "", source{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -28,6 +28,7 @@ type Kernel struct {
 	ID       string           `json:"id"`   // as its connection file is called
 	File     string           `json:"file"` // its connection file
 	State    kernelhook.State `json:"state"`
+	Profile  string           `json:"profile,omitempty"`  // of one that is attached to
 	Notebook string           `json:"notebook,omitempty"` // absolute, where a Jupyter server of this user knows it
 	PID      int              `json:"pid,omitempty"`      // where that can be found out
 	Dir      string           `json:"dir,omitempty"`      // the notebook's folder, or else the process's own
@@ -160,7 +161,7 @@ func (p Places) look(file string) (k Kernel, err error) {
 		return k, err
 	}
 	k.ID, _ = IDOf(file)
-	if k.State, err = kernelhook.StateOf(p.Run, k.File); err != nil {
+	if k.State, k.Profile, err = kernelhook.StateOf(p.Run, k.File); err != nil {
 		return k, err
 	}
 	at, _, err := kernelhook.Connection(k.File)

@@ -63,7 +63,13 @@ func Serve(ctx context.Context, s Serving) error {
 		}
 		v.Wipe()
 	}
-	offer, err := kernelhook.NewOffer(s.RunDir, s.File, source{s.Agent})
+	if want := s.Kernel.Profile; want != "" && want != grant.Profile { // Get's error names one that others have
+		return &api.Error{
+			Code: api.CodeBadInput, Message: fmt.Sprintf("there is no profile %q here: the nbhush.toml of the kernel's folder has none", want),
+			Mend: "leave --profile out",
+		}
+	}
+	offer, err := kernelhook.NewOffer(s.RunDir, s.File, grant.Profile, source{s.Agent})
 	if err != nil {
 		return err
 	}
