@@ -22,7 +22,7 @@ const headEach = 64
 // with stays, as evidence, until the owner accepts the log as it is.
 type heads struct {
 	past *store.Past
-	log  interface{ Head() (audit.Head, error) } // nil in tests without a file
+	log  *audit.Log // nil in tests without a file
 	path string
 
 	entries atomic.Int64
@@ -30,11 +30,22 @@ type heads struct {
 	busy    sync.WaitGroup
 	mu      sync.Mutex
 	checked bool // the log agreed with what was remembered when this agent began
+	told    bool // that the log was cut while this agent runs
 }
 
-// count is told of every entry, and remembers the end from time to time.
+// count is told of every entry, and remembers the end from time to time. While this
+// agent runs, it knows each line that it wrote: one that was taken away since is told at
+// once, and where the log ended before is what is remembered.
 func (h *heads) count(a *agent) {
-	if h.log == nil || h.entries.Add(1)%headEach != 0 || !h.saving.CompareAndSwap(false, true) {
+	if h.log == nil {
+		return
+	}
+	if err := h.log.Cut(); err != nil && h.tell() {
+		a.log.Error("the audit log was changed", "err", err)
+		a.alerts.damaged(err)
+		h.busy.Go(func() { h.save(a) })
+	}
+	if h.entries.Add(1)%headEach != 0 || !h.saving.CompareAndSwap(false, true) {
 		return
 	}
 	h.busy.Go(func() {
@@ -44,6 +55,14 @@ func (h *heads) count(a *agent) {
 		}
 		h.saving.Store(false)
 	})
+}
+
+// tell reports whether nobody was told yet.
+func (h *heads) tell() bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	defer func() { h.told = true }()
+	return !h.told
 }
 
 // save remembers the end of the log. An agent that is locked, or has nothing to
@@ -66,16 +85,25 @@ func (h *heads) save(a *agent) {
 	}
 }
 
+// check compares the log with what was remembered before this agent began. h.mu is held.
+func (h *heads) check() error {
+	if h.checked {
+		return nil
+	}
+	was, err := h.load()
+	if err != nil {
+		return err
+	}
+	if _, err := audit.VerifyTo(h.path, was); err != nil {
+		return err
+	}
+	h.checked = true
+	return nil
+}
+
 func (h *heads) saveLocked() error {
-	if !h.checked {
-		was, err := h.load()
-		if err != nil {
-			return err
-		}
-		if _, err := audit.VerifyTo(h.path, was); err != nil {
-			return err
-		}
-		h.checked = true
+	if err := h.check(); err != nil {
+		return err
 	}
 	now, err := h.log.Head()
 	if err != nil {
@@ -107,7 +135,19 @@ func (h *heads) load() (was audit.Head, err error) {
 	return was, nil
 }
 
-// AuditHead returns what is remembered of the end of the audit log.
+// now returns where the log has to end: as this agent wrote it, or, where the log does not
+// agree with it, what was remembered before.
+func (h *heads) now() (audit.Head, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	was, err := h.load()
+	if err != nil || h.log == nil || h.check() != nil {
+		return was, err
+	}
+	return h.log.Head()
+}
+
+// AuditHead returns where the audit log has to end.
 func (s *session) AuditHead(context.Context) (api.AuditHead, error) {
 	if _, err := s.owner(audit.OpGet, ""); err != nil {
 		return api.AuditHead{}, err
@@ -115,7 +155,7 @@ func (s *session) AuditHead(context.Context) (api.AuditHead, error) {
 	if s.agent.values.isLocked() {
 		return api.AuditHead{}, errLocked
 	}
-	was, err := s.agent.heads.load()
+	was, err := s.agent.heads.now()
 	if err != nil {
 		return api.AuditHead{}, storeError(err)
 	}
@@ -146,10 +186,11 @@ func (s *session) AcceptAudit(context.Context) (api.AuditHead, error) {
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	h.log.Accept()
 	now, err := h.log.Head()
 	if err != nil {
 		return api.AuditHead{}, err
 	}
-	h.checked = true
+	h.checked, h.told = true, false
 	return api.AuditHead(now), h.keep(now)
 }

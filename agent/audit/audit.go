@@ -28,9 +28,11 @@ type Log struct {
 	path string
 	full int64 // bytes after which the next file begins
 
-	mu   sync.Mutex
-	file *os.File
-	end  state // after our last write; another process may have written since
+	mu    sync.Mutex
+	file  *os.File
+	end   state // after our last write; another process may have written since
+	wrote state // the last line that we wrote into the newest file; size 0: none yet
+	lost  Head  // the end as it was when somebody took lines of ours away; else zero
 }
 
 // state is what the next line needs to know of the file.
@@ -121,6 +123,9 @@ func (l *Log) catchUp() error {
 	if st.Size() == l.end.size {
 		return nil
 	}
+	if l.lost.Seq == 0 && !l.stands() {
+		l.lost = Head{Seq: l.wrote.seq, Hash: l.wrote.prev, Time: time.Now().UTC()}
+	}
 	if err := l.setAside(st.Size()); err != nil {
 		return err
 	}
@@ -140,6 +145,53 @@ func (l *Log) catchUp() error {
 	}
 	l.end = state{st.Size(), seq, hash(line)}
 	return nil
+}
+
+// stands reports whether the last line that we wrote is where we wrote it, in the newest
+// file or, if another process began that one, in an older one.
+func (l *Log) stands() bool {
+	if l.wrote.size == 0 || l.wrote.endsIn(l.file) {
+		return true
+	}
+	numbers, err := older(l.path)
+	if err != nil {
+		return true // nobody can tell
+	}
+	for _, n := range numbers {
+		f, err := os.Open(numbered(l.path, n))
+		if err != nil {
+			continue
+		}
+		found := l.wrote.endsIn(f)
+		_ = f.Close()
+		if found {
+			return true
+		}
+	}
+	return false
+}
+
+// endsIn reports whether f has, or had, this end.
+func (s state) endsIn(f io.ReaderAt) bool {
+	line, err := lastLine(f, s.size)
+	return err == nil && hash(line) == s.prev
+}
+
+// Cut returns a *DamagedError if lines that this Log wrote were taken away since, until Accept.
+func (l *Log) Cut() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.lost.Seq == 0 {
+		return nil
+	}
+	return &DamagedError{Path: l.path, Err: fmt.Errorf("%w: entry %d was its last one", errCut, l.lost.Seq)}
+}
+
+// Accept takes the log as it is now for whole.
+func (l *Log) Accept() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.lost = Head{}
 }
 
 // follow opens the file that has the log's name now, if somebody moved the one
@@ -202,6 +254,7 @@ func (l *Log) write(line any, seq uint64, sync bool) error {
 		}
 	}
 	l.end = state{size, seq, hash(out)}
+	l.wrote = l.end
 	return nil
 }
 

@@ -120,6 +120,7 @@ func (l *Log) turn() error {
 	if err := os.Rename(l.path, numbered(l.path, 1)); err != nil {
 		return fmt.Errorf("rename the audit log: %w", err)
 	}
+	l.wrote = state{}
 	return l.catchUp()
 }
 
@@ -169,12 +170,15 @@ type Head struct {
 	Time  time.Time `json:"time"`  // when this was so
 }
 
-// Head returns the end of the log.
+// Head returns the end of the log, or where it was before lines that this Log wrote
+// were taken away, until Accept.
 func (l *Log) Head() (h Head, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	err = l.locked(func() error {
-		h = Head{Seq: l.end.seq, Hash: l.end.prev, Time: time.Now().UTC()}
+		if h = l.lost; h.Seq == 0 {
+			h = Head{Seq: l.end.seq, Hash: l.end.prev, Time: time.Now().UTC()}
+		}
 		numbers, err := older(l.path)
 		if err != nil {
 			return err

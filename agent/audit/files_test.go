@@ -1,6 +1,7 @@
 package audit
 
 import (
+	"bytes"
 	"os"
 	"path/filepath"
 	"slices"
@@ -155,5 +156,86 @@ func TestTurnCutOff(t *testing.T) {
 	_ = l.Close()
 	if n, err := VerifyTo(path, h); n != 12 || err != nil {
 		t.Errorf("no newest file: %d, %v", n, err)
+	}
+}
+
+// A Log that is open knows its last line: once that is gone, or another one, Head goes on
+// to say where the log ended, and no further entry hides it, until somebody accepts the
+// log as it is. What other processes do to the log is not that.
+func TestCutWhileOpen(t *testing.T) {
+	cut := func(t *testing.T, path string, to string) {
+		t.Helper()
+		b := mustRead(t, path)
+		b = append(b[:bytes.LastIndexByte(b[:len(b)-1], '\n')+1], to...)
+		if err := os.WriteFile(path, b, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for name, tt := range map[string]struct {
+		do  func(t *testing.T, path string)
+		bad bool
+	}{
+		"its last line is cut off": {func(t *testing.T, path string) { cut(t, path, "") }, true},
+		"all is gone": {func(t *testing.T, path string) {
+			if err := os.Remove(path); err != nil {
+				t.Fatal(err)
+			}
+		}, true},
+		"a whole log of somebody else": {func(t *testing.T, path string) {
+			if err := os.Rename(path, path+".away"); err != nil {
+				t.Fatal(err)
+			}
+			l := mustOpen(t, path)
+			for range 20 {
+				mustAppend(t, l, "x")
+			}
+		}, true},
+		"another process wrote": {func(t *testing.T, path string) { mustAppend(t, mustOpen(t, path), "x", "y") }, false},
+		"another process began files": {func(t *testing.T, path string) {
+			l := mustOpen(t, path)
+			l.full = 1
+			mustAppend(t, l, "x", "y")
+		}, false},
+		"half a line of another": {func(t *testing.T, path string) {
+			if err := keep(path, []byte("{")); err != nil {
+				t.Fatal(err)
+			}
+			b := mustRead(t, path)
+			if err := os.Truncate(path, int64(len(b)-1)); err != nil {
+				t.Fatal(err)
+			}
+		}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			path := logPath(t)
+			l := mustOpen(t, path)
+			mustAppend(t, l, "a", "b", "c")
+			was, err := l.Head()
+			if err != nil || was.Seq != 3 {
+				t.Fatalf("%+v, %v", was, err)
+			}
+			tt.do(t, path)
+			for range 2 {
+				now, err := l.Head()
+				if err != nil || tt.bad && (now.Seq != was.Seq || now.Hash != was.Hash) {
+					t.Errorf("the end is %+v, %v; it was %+v", now, err, was)
+				}
+				if _, err := VerifyTo(path, now); (err != nil) != tt.bad {
+					t.Errorf("verify: %v", err)
+				}
+				if err := l.Cut(); (err != nil) != tt.bad {
+					t.Errorf("cut: %v", err)
+				}
+				mustAppend(t, l, "d", "e", "f")
+			}
+			l.Accept()
+			now, err := l.Head()
+			if err != nil || l.Cut() != nil {
+				t.Errorf("after it was accepted: %v, %v", err, l.Cut())
+			}
+			if _, err := VerifyTo(path, now); err != nil {
+				t.Errorf("verify after it was accepted: %v", err)
+			}
+		})
 	}
 }
