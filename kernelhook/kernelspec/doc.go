@@ -4,7 +4,7 @@
 //	nbhush jupyter enable                        nbhush kernels enable [NAME…]
 //	        │                                            │
 //	        ├─ FOLDER/nbhush_jupyter/…                   ├─ …/kernels/NAME/kernel.json
-//	        │  FOLDER/nbhush_jupyter-V.dist-info/…       │    argv spliced, all else as it was
+//	        │  FOLDER/nbhush_jupyter-V.dist-info/…       │    argv spliced, env says its name, all else as it was
 //	        └─ marked block in jupyter_config.py         └─ …/kernels/NAME/kernel.json.nbhush-SUM
 //	                │                                         the original, for disable
 //	                ▼                                            ▼

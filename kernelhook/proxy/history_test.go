@@ -46,7 +46,7 @@ func TestReplay(t *testing.T) {
 	d := b.dealer(b.clients.Shell, "client")
 	b.greet(false)
 	first, next := b.message("a_request", "first", nil, `{}`), b.message("a_request", "next", nil, `{}`)
-	forged := wire.Message(first)
+	forged := first
 	forged.Frames = slices.Clone(first.Frames)
 	forged.Frames[len(forged.Frames)-1] = []byte(`{"other": 1}`)
 	wantAsked := func(c channel, want wire.Message) {
