@@ -20,6 +20,7 @@ type watchOptions struct {
 	dirs        []string
 	leaveOut    []string
 	changesOnly bool
+	noIgnored   bool
 	noNotify    bool
 	poll, rest  time.Duration
 }
@@ -38,7 +39,8 @@ A file is written only when it has been at rest, and only if nobody wrote it mea
 outputs that git's filter would leave out stay in the file. A desktop shows what was taken out.
 
 Folders called .git, .hg, .svn, node_modules and __pycache__ are left out, and those that
-hold a Python environment. .ipynb_checkpoints are not: they hold copies.
+hold a Python environment. .ipynb_checkpoints are not: they hold copies. What git ignores
+is left out with --leave-ignored alone: a value is no safer in such a file.
 While the agent is locked or away, files stay as they are and are looked at again later.`,
 		Example: `  nbhush watch .
   nbhush watch --poll 2s /mnt/share/notebooks`,
@@ -50,6 +52,7 @@ While the agent is locked or away, files stay as they are and are looked at agai
 	}
 	cmd.Flags().BoolVar(&o.changesOnly, "changes-only", false, "leave notebooks alone until they change")
 	cmd.Flags().StringArrayVar(&o.leaveOut, "leave-out", nil, "pattern of files and folders to leave alone, such as archive or old_*; may stand more than once")
+	cmd.Flags().BoolVar(&o.noIgnored, "leave-ignored", false, "leave alone what git ignores, but for .ipynb_checkpoints")
 	cmd.Flags().BoolVar(&o.noNotify, "no-notify", false, "show nothing on the desktop")
 	cmd.Flags().DurationVar(&o.poll, "poll", 0, "walk the folders this often, where the system tells of no changes")
 	cmd.Flags().DurationVar(&o.rest, "rest", 0, "how long a file must be at rest (default 300ms)")
@@ -66,6 +69,12 @@ func runWatch(ctx context.Context, a *app, o watchOptions) error {
 	if !o.noNotify {
 		show = watch.Desktop(ctx)
 	}
+	ignored := make([]*gitIgnored, len(o.dirs))
+	if o.noIgnored {
+		for i, dir := range o.dirs {
+			ignored[i] = newGitIgnored(ctx, dir)
+		}
+	}
 	return watch.Watch(ctx, watch.Options{
 		Dirs:     o.dirs,
 		Finder:   a.finder(),
@@ -77,6 +86,7 @@ func runWatch(ctx context.Context, a *app, o watchOptions) error {
 			return r.OnSecret, err
 		},
 		LeaveOut: func(path string) bool { return rules.LeftOut(o.leaveOut, path) },
+		Ignored:  func(dir int, path string) bool { return ignored[dir].has(path) },
 		OnReady:  func() { a.say("watching; Ctrl-C ends it") },
 		OnStrip: func(path string, r nbstrip.Result) {
 			printStripped(a.printLine, stripped{File: path, Findings: r.Findings, Dropped: r.Dropped})

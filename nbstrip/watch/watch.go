@@ -35,6 +35,9 @@ type Options struct {
 
 	// LeaveOut, if set, says of a file or folder, by its path below the one of Dirs and with slashes, to leave it alone.
 	LeaveOut func(path string) bool
+	// Ignored, if set, says of a folder or a notebook to leave it alone, by its absolute path and the
+	// index of the one of Dirs that it is below. It is not asked about .ipynb_checkpoints, which hold copies.
+	Ignored func(dir int, path string) bool
 
 	// OnSecret, if set, returns what to do with secrets in the file at path. With
 	// an error the file stays as it is and is looked at again later.
@@ -200,15 +203,23 @@ func (w *watcher) leftOut(path string, dir bool) bool {
 			return true
 		}
 	}
-	if w.LeaveOut == nil {
-		return false
-	}
-	for _, root := range w.roots {
+	for i, root := range w.roots {
 		if rel, err := filepath.Rel(root, path); err == nil && rel != "." && filepath.IsLocal(rel) {
-			return w.LeaveOut(filepath.ToSlash(rel))
+			return w.LeaveOut != nil && w.LeaveOut(filepath.ToSlash(rel)) || w.ignored(i, path, dir)
 		}
 	}
 	return false
+}
+
+func (w *watcher) ignored(root int, path string, dir bool) bool {
+	folder := path
+	if !dir {
+		folder = filepath.Dir(path)
+	}
+	if w.Ignored == nil || filepath.Base(folder) == ".ipynb_checkpoints" || !dir && !named(path) {
+		return false
+	}
+	return w.Ignored(root, path)
 }
 
 // gone forgets what was at path. A folder that was renamed would go on to be
@@ -401,9 +412,12 @@ func (w *watcher) fail(path string, err error) {
 // isNotebook tells notebooks from what editors put beside them: Jupyter's
 // .~x.ipynb, Emacs' .#x.ipynb, which is a link, and names that end otherwise.
 func isNotebook(path string, info fs.FileInfo) bool {
+	return info.Mode().IsRegular() && named(path)
+}
+
+func named(path string) bool {
 	name := filepath.Base(path)
-	return info.Mode().IsRegular() && strings.EqualFold(filepath.Ext(name), ".ipynb") &&
-		!strings.HasPrefix(name, ".~") && !strings.HasPrefix(name, ".#")
+	return strings.EqualFold(filepath.Ext(name), ".ipynb") && !strings.HasPrefix(name, ".~") && !strings.HasPrefix(name, ".#")
 }
 
 // same reports whether nothing was written between a and b; a may be nil.

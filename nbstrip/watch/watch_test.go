@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -254,6 +255,35 @@ func TestLeavesOut(t *testing.T) {
 		}
 		s.put("archive/a.ipynb", s.value)
 		s.stripped("archive/a.ipynb")
+	})
+}
+
+// What is ignored is left alone, in each folder by its own, but for copies that Jupyter keeps.
+func TestIgnored(t *testing.T) {
+	ways(t, func(t *testing.T, o Options) {
+		o.Ignored = func(dir int, path string) bool {
+			if base := filepath.Base(path); base == "notes.txt" || base == ".ipynb_checkpoints" || dir != 0 {
+				t.Errorf("asked about %s in %d", path, dir)
+			}
+			return slices.Contains([]string{"data", "ignored.ipynb", "copy.ipynb"}, filepath.Base(path))
+		}
+		s := watched(t, o, func(s *scene) {
+			for _, dir := range []string{"sub/data/deep", ".ipynb_checkpoints"} {
+				if err := os.MkdirAll(s.path(dir), 0o700); err != nil {
+					t.Fatal(err)
+				}
+			}
+		})
+		names := []string{"sub/data/deep/a.ipynb", "ignored.ipynb", "notes.txt"}
+		for _, name := range names {
+			s.put(name, s.value)
+		}
+		s.settled()
+		for _, name := range names {
+			s.holds(name, s.value)
+		}
+		s.put(".ipynb_checkpoints/copy.ipynb", s.value)
+		s.stripped(".ipynb_checkpoints/copy.ipynb")
 	})
 }
 
