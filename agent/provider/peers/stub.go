@@ -58,6 +58,7 @@ func (s *Stub) fail(w http.ResponseWriter, r *http.Request, fault string) {
 		w.Header().Set("Retry-After", "7")
 		http.Error(w, text, http.StatusTooManyRequests)
 	case "endless":
+		_, _ = io.Copy(io.Discard, r.Body) // what a server does not read may end in a reset, and nothing else arrive
 		part := []byte(`{"data":{"v":"` + strings.Repeat(s.Value, 1000))
 		for r.Context().Err() == nil {
 			if _, err := w.Write(part); err != nil {
