@@ -133,11 +133,14 @@ func newEcho(t testing.TB, dir string, hooked bool) *echoClient {
 // roundTrip sends content and waits for the reply, which it verifies.
 func (e *echoClient) roundTrip(t testing.TB, content []byte) wire.Message {
 	t.Helper()
-	m := wire.New(e.signer, nil, []byte(`{"msg_type":"echo_request","msg_id":"q","session":"s"}`), []byte("{}"), []byte("{}"), content, nil)
+	header := `{"msg_type":"echo_request","msg_id":"` + rand.Text() + `","session":"s"}` // the same message is dropped
+	m := wire.New(e.signer, nil, []byte(header), []byte("{}"), []byte("{}"), content, nil)
 	if err := e.shell.Send(m.Frames); err != nil {
 		t.Fatal(err)
 	}
-	msg, err := e.shell.Recv(context.Background())
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	msg, err := e.shell.Recv(ctx)
 	if err != nil {
 		t.Fatal(err)
 	}

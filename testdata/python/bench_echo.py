@@ -81,7 +81,8 @@ class Client:
         self.shell.connect("tcp://127.0.0.1:%d" % info["shell_port"])
 
     def trip(self, kind, content):
-        header = b'{"msg_type":"%s_request","msg_id":"q","session":"s","version":"5.4"}' % kind
+        # A message that is sent again is dropped.
+        header = b'{"msg_type":"%s_request","msg_id":"%s","session":"s","version":"5.4"}' % (kind, secrets.token_hex(8).encode())
         began = time.perf_counter_ns()
         parts = [header, b"{}", b"{}", content]
         self.shell.send_multipart([DELIMITER, sign(self.key, parts)] + parts)
