@@ -52,8 +52,8 @@ func (m *memory) carried(n int) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.last = time.Now()
-	if m.bytes += n; m.bytes >= burstBytes && !m.waiting {
-		m.waiting = true
+	if m.bytes += n; m.bytes >= burstBytes && (m.resting || !m.waiting) {
+		m.waiting, m.resting = true, false
 		m.timer.Reset(burstPause)
 	}
 }
@@ -66,7 +66,7 @@ func (m *memory) look() {
 		m.mu.Unlock()
 		return
 	}
-	rested := m.resting && m.bytes < burstBytes
+	rested := m.resting
 	m.bytes = 0
 	if m.resting, m.waiting = !rested, !rested; m.waiting {
 		m.timer.Reset(burstRest)
