@@ -86,6 +86,34 @@ func TestLentMemory(t *testing.T) {
 	}
 }
 
+// Texts are searched at the same time, and everybody gets his own answer, whatever
+// else is asked in between.
+func TestLentMemoryAtOnce(t *testing.T) {
+	_, s, value := lending(t)
+	var all sync.WaitGroup
+	for i := range api.Rooms + 2 {
+		text, giveBack := s.Lend()
+		if giveBack == nil { // the last ones go through the socket
+			giveBack = func() {}
+		}
+		all.Go(func() {
+			defer giveBack()
+			for n := range 50 {
+				at := 1 + (i*7919+n*104729)%(512<<10)
+				text = append(append(text[:0], make([]byte, at)...), value...)
+				r, err := s.Find(t.Context(), text)
+				if want := (match.Span{Start: at, End: at + len(value), Name: "LENT"}); err != nil || len(r.Spans) != 1 || r.Spans[0] != want {
+					t.Errorf("room %d: %v, %v; want %v", i, r.Spans, err, want)
+				}
+				if names, err := s.Names(t.Context()); err != nil || len(names) != 1 || names[0] != "LENT" {
+					t.Errorf("names in between: %v, %v", names, err)
+				}
+			}
+		})
+	}
+	all.Wait()
+}
+
 // breakStreams closes the connections that are streams.
 func (w *world) breakStreams() {
 	w.streams.mu.Lock()

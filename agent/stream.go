@@ -2,6 +2,7 @@ package agent
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"encoding/binary"
 	"encoding/json"
@@ -165,9 +166,11 @@ func writeAll(c net.Conn, b []byte) error {
 }
 
 // serveFrames answers frame after frame. Replies are sent when no further
-// request has arrived yet, or when there are many.
+// request has arrived yet or when there are many.
 func serveFrames(ctx context.Context, s *session, in *bufio.Reader, c net.Conn) error {
 	var small, out []byte
+	var long searches
+	defer long.wait()
 	for {
 		buf := small
 		if longFrame(in) {
@@ -178,6 +181,12 @@ func serveFrames(ctx context.Context, s *session, in *bufio.Reader, c net.Conn) 
 			return ended(err)
 		}
 		s.agent.tidy.did(len(payload))
+		if api.Op(op) == api.OpFindShared && len(out) == 0 {
+			long.begin(ctx, s, c, bytes.Clone(payload))
+			small = payload[:0]
+			continue
+		}
+		long.wait()
 		secret.Do(func() { out, err = s.frame(ctx, out, api.Op(op), payload) })
 		if in.Buffered() == 0 {
 			s.conn.done() // before the payload's buffer is somebody else's
@@ -205,6 +214,43 @@ func serveFrames(ctx context.Context, s *session, in *bufio.Reader, c net.Conn) 
 			return ended(err)
 		}
 	}
+}
+
+// maxSearches is how many texts in shared memory are searched at a time for one peer.
+const maxSearches = 2
+
+// searches are those of texts in shared memory, which are long: each has a goroutine
+// and sends its own reply, behind that of the one before.
+type searches struct {
+	running [maxSearches]chan struct{} // closed when the reply is sent; the last begun is the last
+}
+
+// wait waits for all replies.
+func (l *searches) wait() {
+	if last := l.running[maxSearches-1]; last != nil {
+		<-last
+	}
+}
+
+// begin searches the text at place, when there are not too many.
+func (l *searches) begin(ctx context.Context, s *session, c net.Conn, place []byte) {
+	if first := l.running[0]; first != nil {
+		<-first
+	}
+	before, done := l.running[maxSearches-1], make(chan struct{})
+	copy(l.running[:], l.running[1:])
+	l.running[maxSearches-1] = done
+	go func() {
+		defer close(done)
+		var out []byte
+		secret.Do(func() { out, _ = s.frame(ctx, nil, api.OpFindShared, place) })
+		if before != nil {
+			<-before
+		}
+		if writeAll(c, out) != nil {
+			_ = c.Close() // the reader of frames notices
+		}
+	}()
 }
 
 // large holds buffers for long texts, all zeros, shared by the streams: many

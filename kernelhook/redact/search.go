@@ -9,11 +9,13 @@ import (
 )
 
 // Text is decoded and searched window bytes at a time. While the agent searches
-// one window the next is decoded, which begins with the last overlap bytes of
-// the one before: more than its tail, unless a very long value begins there.
+// some windows the next is decoded, which begins with the last overlap bytes of
+// the one before: more than its tail, unless a very long value begins there. Two
+// are asked about at a time, so that the agent need not wait for a process to wake.
 const (
-	window  = 1 << 20
-	overlap = 4 << 10
+	window   = 1 << 20
+	overlap  = 4 << 10
+	maxAsked = 3
 )
 
 // piece is a stretch of text to be searched.
@@ -90,11 +92,17 @@ type searcher struct {
 	done  int   // offset up to which spans are final
 	err   error // nothing is known any more
 
-	asked  []byte // the window before buf; its last overlap bytes are buf's first
+	asked []asked // the windows before buf; the last overlap bytes of each are the next one's first
+	spare [][]byte
+	kept  *[]byte  // of buffers
+	lent  []func() // give back what is lent
+}
+
+// asked is a window that is searched.
+type asked struct {
+	text   []byte
+	base   int // offset in the whole text
 	answer chan answer
-	spare  []byte
-	kept   *[]byte  // of buffers
-	lent   []func() // give back what is lent
 }
 
 // buffer returns an empty buffer for about n bytes.
@@ -155,44 +163,70 @@ func (s *searcher) add(p *piece) {
 
 // ask has buf searched and begins the next one.
 func (s *searcher) ask() {
-	s.settle()
+	if len(s.asked) == maxAsked {
+		s.settleFirst()
+	}
 	if len(s.buf) < s.limit || s.err != nil {
 		return // it begins earlier now, and takes more
 	}
-	text, found := s.buf, make(chan answer, 1)
+	w := asked{s.buf, s.base, make(chan answer, 1)}
 	go func() {
-		spans, tail, err := s.look(s.ctx, text)
-		found <- answer{spans, tail, err}
+		spans, tail, err := s.look(s.ctx, w.text)
+		w.answer <- answer{spans, tail, err}
 	}()
-	s.asked, s.answer = text, found
-	if s.spare == nil {
-		s.spare = s.buffer(window + overlap)
-	}
-	s.buf = append(s.spare[:0], text[len(text)-overlap:]...)
-	s.base += len(text) - overlap
-	s.limit, s.spare = window, nil
+	s.asked = append(s.asked, w)
+	s.base += len(w.text) - overlap
+	s.limit = window
+	s.buf = append(s.empty(), w.text[len(w.text)-overlap:]...)
 }
 
-// settle waits for the answer about the window before buf. Where that leaves
-// more open than buf begins with, buf begins earlier from now on.
+// empty returns an empty buffer for a window.
+func (s *searcher) empty() []byte {
+	if n := len(s.spare); n > 0 {
+		b := s.spare[n-1]
+		s.spare = s.spare[:n-1]
+		return b[:0]
+	}
+	return s.buffer(window + overlap)
+}
+
+// settle waits for the answers about all windows before buf.
 func (s *searcher) settle() {
-	if s.answer == nil {
+	for len(s.asked) > 0 {
+		s.settleFirst()
+	}
+}
+
+// settleFirst waits for the answer about the first window that is searched. Where
+// that leaves more open than the next one begins with, buf begins there from now on.
+func (s *searcher) settleFirst() {
+	w := s.asked[0]
+	a := <-w.answer
+	s.asked = slices.Delete(s.asked, 0, 1)
+	s.spare = append(s.spare, w.text)
+	if s.err != nil {
 		return
 	}
-	a := <-s.answer
-	s.answer = nil
-	if a.err != nil {
-		s.err = a.err
+	if s.err = a.err; s.err != nil {
 		return
 	}
-	text, end := s.asked, s.base+overlap
-	s.take(a.spans, end-len(text), end-a.tail)
-	if lacks := s.base - s.done; lacks > 0 {
-		s.buf = slices.Insert(s.buf, 0, text[len(text)-overlap-lacks:len(text)-overlap]...)
-		s.base = s.done
-		s.limit = lacks + window
+	end := w.base + len(w.text)
+	s.take(a.spans, w.base, end-a.tail)
+	if end-s.done <= overlap {
+		return
 	}
-	s.asked, s.spare = nil, text
+	text := slices.Clone(w.text[s.done-w.base:])
+	for _, next := range s.asked {
+		if a := <-next.answer; a.err != nil {
+			s.err = a.err
+		}
+		text = append(text, next.text[overlap:]...)
+		s.spare = append(s.spare, next.text)
+	}
+	s.asked = s.asked[:0]
+	text = append(text, s.buf[overlap:]...)
+	s.spare = append(s.spare, s.buf)
+	s.buf, s.base, s.limit = text, s.done, len(text)+window
 }
 
 // take keeps what was found in a window that begins at the offset base of the

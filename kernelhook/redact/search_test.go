@@ -74,9 +74,9 @@ func random(n int) []byte {
 func TestSearchOfLongTextsFails(t *testing.T) {
 	text := make([]byte, 4*window)
 	for failing := range 5 {
-		asked := 0
+		var asked atomic.Int32
 		f := finderFunc(func(context.Context, []byte) (match.Result, error) {
-			if asked++; asked > failing {
+			if int(asked.Add(1)) > failing {
 				return match.Result{}, errors.New("away")
 			}
 			return match.Result{}, nil
@@ -175,7 +175,7 @@ func TestSearchInLentMemory(t *testing.T) {
 	// Also when a window could not be searched.
 	failing := &lender{t: t, free: [][]byte{make([]byte, 0, 2*window), make([]byte, 0, 2*window)}}
 	failing.Finder = finderFunc(func(context.Context, []byte) (match.Result, error) {
-		if failing.used.Load() == 2 {
+		if failing.used.Load() >= 2 {
 			return match.Result{}, errors.New("away")
 		}
 		return match.Result{}, nil

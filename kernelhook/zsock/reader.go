@@ -16,6 +16,9 @@ const (
 	directLen = 8 << 10
 	// stepLen is how much is allocated ahead of the bytes of an untrusted peer.
 	stepLen = 64 << 10
+	// populateLen is how much memory gets its pages ahead of the bytes, on another
+	// processor: fresh pages cost more than the bytes.
+	populateLen = 16 << 20
 )
 
 // reader reads the traffic of one connection. One goroutine uses it.
@@ -247,7 +250,11 @@ func (r *reader) long(n int, eager bool) ([]byte, error) {
 		step = n
 	}
 	own := make([]byte, 0, step)
-	for len(own) < n {
+	for populated := 0; len(own) < n; {
+		if to := min(len(own)+populateLen, cap(own)); eager && to-populated > populateLen/2 {
+			go populate(own[populated:to])
+			populated = to
+		}
 		if len(own) == cap(own) {
 			own = append(make([]byte, 0, min(n, 2*cap(own))), own...)
 		}
