@@ -181,7 +181,7 @@ func serveFrames(ctx context.Context, s *session, in *bufio.Reader, c net.Conn) 
 			return ended(err)
 		}
 		s.agent.tidy.did(len(payload))
-		if api.Op(op) == api.OpFindShared && len(out) == 0 {
+		if api.Op(op) == api.OpFindShared && len(out) == 0 && isLong(payload) {
 			long.begin(ctx, s, c, bytes.Clone(payload))
 			small = payload[:0]
 			continue
@@ -216,8 +216,13 @@ func serveFrames(ctx context.Context, s *session, in *bufio.Reader, c net.Conn) 
 	}
 }
 
-// maxSearches is how many texts in shared memory are searched at a time for one peer.
+// maxSearches is how many long texts in shared memory are searched at a time for one peer.
 const maxSearches = 2
+
+// isLong reports whether the text at place takes longer than another goroutine takes to begin.
+func isLong(place []byte) bool {
+	return len(place) == 8 && binary.BigEndian.Uint32(place[4:]) >= keepBuffer
+}
 
 // searches are those of texts in shared memory, which are long: each has a goroutine
 // and sends its own reply, behind that of the one before.
