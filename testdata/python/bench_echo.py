@@ -1,10 +1,11 @@
-"""Measures round trips to an echo kernel, bare and behind nbhush in turn.
+"""Measures round trips to an echo kernel, in turn: bare, behind nbhush, and behind
+a program that does nothing but copy bytes from a port to a socket and back.
 
-usage: bench_echo.py NBHUSH ROUNDS > figures.json
+usage: bench_echo.py NBHUSH RELAY ROUNDS > figures.json
        bench_echo.py kernel CONNECTION_FILE
 
-Prints {name: [[bare], [hooked]]} with the times in µs. The name is the size of
-what is echoed in bytes, and "searched" if that is in an execute_reply, whose
+Prints {name: [[bare], [hooked], [relayed]]} with the times in µs. The name is the
+size of what is echoed in bytes, and "searched" if that is in an execute_reply, whose
 text the hook searches; a kernel_info_reply it only carries.
 """
 
@@ -60,7 +61,10 @@ def kernel(path):
 
 
 class Client:
-    def __init__(self, directory, prefix):
+    """A client of an echo kernel that is started with prefix, in which FILE is its
+    connection file, or of a bare one behind relay."""
+
+    def __init__(self, directory, prefix=(), relay=None):
         context = zmq.Context.instance()
         info = {"transport": "tcp", "ip": "127.0.0.1", "key": secrets.token_hex(16), "signature_scheme": "hmac-sha256"}
         held = []
@@ -74,8 +78,16 @@ class Client:
         with open(path, "w") as f:
             json.dump(info, f)
         self.key = info["key"].encode()
+        if relay:
+            inner = dict(info, transport="ipc", ip=path)
+            path += ".inner"
+            with open(path, "w") as f:
+                json.dump(inner, f)
         command = [part.replace("FILE", path) for part in prefix] + [sys.executable, __file__, "kernel", path]
-        self.child = subprocess.Popen(command)
+        self.children = [subprocess.Popen(command)]
+        if relay:
+            socket = "%s-%d" % (inner["ip"], inner["shell_port"])
+            self.children.append(subprocess.Popen([relay, "127.0.0.1:%d" % info["shell_port"], socket]))
         self.shell = context.socket(zmq.DEALER)
         self.shell.rcvtimeo = 60_000
         self.shell.connect("tcp://127.0.0.1:%d" % info["shell_port"])
@@ -95,27 +107,31 @@ class Client:
         return took
 
 
-def main(nbhush, rounds):
+def main(nbhush, relay, rounds):
     figures = {}
     with tempfile.TemporaryDirectory() as directory:
-        clients = [Client(directory, []), Client(directory, [nbhush, "kernel", "-f", "FILE", "--"])]
+        clients = [
+            Client(directory),
+            Client(directory, [nbhush, "kernel", "-f", "FILE", "--"]),
+            Client(directory, relay=relay),
+        ]
         try:
             for size, kind in ((100, b"kernel_info"), (100, b"execute"), (100_000, b"execute")):
                 content = json.dumps({"status": "ok", "text": "a b c d e " * (size // 10)}).encode()
                 for c in clients * 50:
                     c.trip(kind, content)
-                took = figures["%d%s" % (size, " searched" if kind == b"execute" else "")] = [[], []]
+                took = figures["%d%s" % (size, " searched" if kind == b"execute" else "")] = [[] for _ in clients]
                 for _ in range(rounds):
                     for times, c in zip(took, clients):
                         times.append(c.trip(kind, content))
         finally:
-            for c in clients:
-                c.child.terminate()
-                c.child.wait()
+            for child in [child for c in clients for child in c.children]:
+                child.terminate()
+                child.wait()
     json.dump(figures, sys.stdout)
 
 
 if sys.argv[1] == "kernel":
     kernel(sys.argv[2])
 else:
-    main(sys.argv[1], int(sys.argv[2]))
+    main(sys.argv[1], sys.argv[2], int(sys.argv[3]))
