@@ -442,13 +442,19 @@ func TestAgain(t *testing.T) {
 			t.Fatal(err)
 		}
 		wantCode(t, "again", s.Again(t.Context(), "LISTED", 4711), "")
+		wantCode(t, "once", s.Again(t.Context(), "LISTED", 1), "")
 		wantCode(t, "a value for a name", s.Again(t.Context(), secret.Name(value), 3), "")
 		src, err := os.ReadFile(e.home.Audit())
 		if err != nil {
 			t.Fatal(err)
 		}
-		if n := bytes.Count(src, []byte(`"reason":"4711 times more`)); n != 1 || bytes.Contains(src, []byte(value)) {
-			t.Errorf("%d lines; holds the value: %v", n, bytes.Contains(src, []byte(value)))
+		for _, reason := range []string{`"reason":"4711 times more`, `"reason":"once more`} {
+			if n := bytes.Count(src, []byte(reason)); n != 1 {
+				t.Errorf("%d lines with %s", n, reason)
+			}
+		}
+		if bytes.Contains(src, []byte(value)) {
+			t.Error("the log holds the value")
 		}
 	})
 }

@@ -526,7 +526,11 @@ func (s *session) Again(_ context.Context, name secret.Name, times int) error {
 	if profile != "" {
 		more = ", profile " + profile
 	}
-	name, reason := s.agent.harmless(name, fmt.Sprintf("%d times more within %v, by the hook", times, api.Lease)+more)
+	often := "once"
+	if times != 1 {
+		often = fmt.Sprintf("%d times", times)
+	}
+	name, reason := s.agent.harmless(name, fmt.Sprintf("%s more within %v, by the hook", often, api.Lease)+more)
 	return s.agent.note(audit.Entry{Who: w.who(), Op: audit.OpGet, Name: name, Verdict: audit.Allowed, Reason: reason})
 }
 
