@@ -167,6 +167,7 @@ func serveLocked(ctx context.Context, o Options, logger *slog.Logger) error {
 	if err != nil {
 		return err
 	}
+	a.endWithSocket(ctx, o.Home.Socket(), l)
 	return a.serve(ctx, l)
 }
 
