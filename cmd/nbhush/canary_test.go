@@ -214,15 +214,20 @@ func newWorld(t testing.TB) *world {
 	w.mkdir("run")
 	w.mkdir("project")
 	t.Cleanup(func() {
-		cmd := w.command("", w.program, "agent", "stop")
-		if out, err := cmd.CombinedOutput(); err != nil {
-			t.Errorf("agent stop: %v\n%s", err, out)
-		}
+		w.stop()
 		if err := os.RemoveAll(dir); err != nil {
 			t.Error(err)
 		}
 	})
 	return w
+}
+
+// stop ends the agent, if one runs.
+func (w *world) stop() {
+	w.Helper()
+	if out, err := w.command("", w.program, "agent", "stop").CombinedOutput(); err != nil {
+		w.Errorf("agent stop: %v\n%s", err, out)
+	}
 }
 
 // in is the same world for a subtest.

@@ -70,6 +70,7 @@ func TestRuntimeDirectoryFull(t *testing.T) {
 		t.Skipf("mount: %v", err)
 	}
 	t.Cleanup(func() {
+		w.stop() // its socket goes with the mount
 		if err := syscall.Unmount(run, syscall.MNT_DETACH); err != nil {
 			t.Error(err)
 		}
