@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"html"
 	"io/fs"
+	"maps"
 	"net"
 	"net/http"
 	"net/url"
@@ -17,6 +18,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -214,7 +216,14 @@ func newWorld(t testing.TB) *world {
 	w.mkdir("run")
 	w.mkdir("project")
 	t.Cleanup(func() {
+		w.ended(func(argv []string) bool { return !slices.Equal(argv[1:], []string{"agent", "serve"}) })
 		w.stop()
+		for pid, argv := range w.ended(func([]string) bool { return true }) {
+			t.Errorf("process %d is left: %q", pid, argv)
+			if p, err := os.FindProcess(pid); err == nil {
+				_ = p.Kill()
+			}
+		}
 		if err := os.RemoveAll(dir); err != nil {
 			t.Error(err)
 		}
@@ -228,6 +237,35 @@ func (w *world) stop() {
 	if out, err := w.command("", w.program, "agent", "stop").CombinedOutput(); err != nil {
 		w.Errorf("agent stop: %v\n%s", err, out)
 	}
+}
+
+// ended waits until none of those processes runs whose program lies below the
+// world's home, since what they served ends before them, and returns those that do
+// not end: their arguments by their pid.
+func (w *world) ended(which func(argv []string) bool) (left map[int][]string) {
+	for end := time.Now().Add(20 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+		left = w.processes()
+		maps.DeleteFunc(left, func(_ int, argv []string) bool { return !which(argv) })
+		if len(left) == 0 || time.Now().After(end) {
+			return left
+		}
+	}
+}
+
+// processes are those whose program lies below the world's home, where /proc tells.
+func (w *world) processes() map[int][]string {
+	found := map[int][]string{}
+	files, _ := filepath.Glob("/proc/[0-9]*/cmdline")
+	for _, file := range files {
+		b, err := os.ReadFile(file)
+		if err != nil || !bytes.HasPrefix(b, []byte(w.dir+string(filepath.Separator))) {
+			continue
+		}
+		if pid, err := strconv.Atoi(filepath.Base(filepath.Dir(file))); err == nil {
+			found[pid] = strings.Split(strings.TrimSuffix(string(b), "\x00"), "\x00")
+		}
+	}
+	return found
 }
 
 // in is the same world for a subtest.
