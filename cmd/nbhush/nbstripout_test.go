@@ -30,6 +30,7 @@ func asNbstripout(t *testing.T) string {
 // call it by name. Three more look for "python -m nbstripout" in the settings.
 func TestNbstripoutOwnTests(t *testing.T) {
 	python := testPython(t)
+	t.Parallel()
 	dir := t.TempDir()
 	out, err := exec.Command(python, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps",
 		"--no-binary", "nbstripout", "--dest", dir, "nbstripout=="+nbstripoutVersion).CombinedOutput()

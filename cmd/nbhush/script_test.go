@@ -53,6 +53,7 @@ var builtProgram = sync.OnceValues(func() (string, error) {
 // home, a git configuration and an agent of its own; random values are in
 // $VALUE and $OTHER, files called value and other.
 func TestScripts(t *testing.T) {
+	t.Parallel()
 	testscript.Run(t, testscript.Params{
 		Dir:                 "../../testdata/script",
 		RequireExplicitExec: true,
