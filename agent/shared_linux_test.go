@@ -114,6 +114,38 @@ func TestLentMemoryAtOnce(t *testing.T) {
 	all.Wait()
 }
 
+// What was read of questions about long texts is not kept.
+func TestLentMemoryKeepsNoReads(t *testing.T) {
+	w, s, _ := lending(t)
+	text, giveBack := s.Lend()
+	if giveBack == nil {
+		t.Fatal("nothing is lent")
+	}
+	defer giveBack()
+	text = text[:cap(text)-64<<10]
+	for range 50 {
+		if _, err := s.Find(t.Context(), text); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w.streams.mu.Lock()
+	defer w.streams.mu.Unlock()
+	if len(w.streams.open) != 1 {
+		t.Fatalf("%d streams", len(w.streams.open))
+	}
+	for c := range w.streams.open {
+		wiped, ok := c.(*wipedConn)
+		if !ok {
+			t.Fatalf("a stream's connection is a %T", c)
+		}
+		wiped.mu.Lock()
+		if n := len(wiped.reads); n > 5 {
+			t.Errorf("%d reads are kept", n)
+		}
+		wiped.mu.Unlock()
+	}
+}
+
 // breakStreams closes the connections that are streams.
 func (w *world) breakStreams() {
 	w.streams.mu.Lock()

@@ -181,13 +181,13 @@ func serveFrames(ctx context.Context, s *session, in *bufio.Reader, c net.Conn) 
 			return ended(err)
 		}
 		s.agent.tidy.did(len(payload))
-		if api.Op(op) == api.OpFindShared && len(out) == 0 && isLong(payload) {
+		beside := api.Op(op) == api.OpFindShared && len(out) == 0 && isLong(payload)
+		if beside {
 			long.begin(ctx, s, c, bytes.Clone(payload))
-			small = payload[:0]
-			continue
+		} else {
+			long.wait()
+			secret.Do(func() { out, err = s.frame(ctx, out, api.Op(op), payload) })
 		}
-		long.wait()
-		secret.Do(func() { out, err = s.frame(ctx, out, api.Op(op), payload) })
 		if in.Buffered() == 0 {
 			s.conn.done() // before the payload's buffer is somebody else's
 		} else {
@@ -202,7 +202,7 @@ func serveFrames(ctx context.Context, s *session, in *bufio.Reader, c net.Conn) 
 		if err != nil {
 			return err
 		}
-		if in.Buffered() > 0 && len(out) < streamBuf {
+		if beside || in.Buffered() > 0 && len(out) < streamBuf {
 			continue
 		}
 		err = writeAll(c, out)

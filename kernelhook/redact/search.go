@@ -10,8 +10,8 @@ import (
 
 // Text is decoded and searched window bytes at a time. While the agent searches
 // some windows the next is decoded, which begins with the last overlap bytes of
-// the one before: more than its tail, unless a very long value begins there. Two
-// are asked about at a time, so that the agent need not wait for a process to wake.
+// the one before: more than its tail, unless a very long value begins there. As many
+// as maxAsked are with the agent at a time, so that it need not wait for this process to wake.
 const (
 	window   = 1 << 20
 	overlap  = 4 << 10
