@@ -144,6 +144,18 @@ func (s *scene) settled() {
 	}
 }
 
+// leaves puts a value into files that stay as they are.
+func (s *scene) leaves(names ...string) {
+	s.Helper()
+	for _, name := range names {
+		s.put(name, s.value)
+	}
+	s.settled()
+	for _, name := range names {
+		s.holds(name, s.value)
+	}
+}
+
 // ways are the ways to watch; each behaviour holds for both.
 func ways(t *testing.T, f func(t *testing.T, o Options)) {
 	t.Run("notify", func(t *testing.T) { f(t, Options{}) })
@@ -245,14 +257,7 @@ func TestLeavesOut(t *testing.T) {
 				t.Fatal(err)
 			}
 		})
-		names := []string{"sub/archive/deep/a.ipynb", "sub/one.ipynb", "env/lib/a.ipynb", "x/node_modules/y/a.ipynb"}
-		for _, name := range names {
-			s.put(name, s.value)
-		}
-		s.settled()
-		for _, name := range names {
-			s.holds(name, s.value)
-		}
+		s.leaves("sub/archive/deep/a.ipynb", "sub/one.ipynb", "env/lib/a.ipynb", "x/node_modules/y/a.ipynb")
 		s.put("archive/a.ipynb", s.value)
 		s.stripped("archive/a.ipynb")
 	})
@@ -274,14 +279,7 @@ func TestIgnored(t *testing.T) {
 				}
 			}
 		})
-		names := []string{"sub/data/deep/a.ipynb", "ignored.ipynb", "notes.txt"}
-		for _, name := range names {
-			s.put(name, s.value)
-		}
-		s.settled()
-		for _, name := range names {
-			s.holds(name, s.value)
-		}
+		s.leaves("sub/data/deep/a.ipynb", "ignored.ipynb", "notes.txt")
 		s.put(".ipynb_checkpoints/copy.ipynb", s.value)
 		s.stripped(".ipynb_checkpoints/copy.ipynb")
 	})
