@@ -87,7 +87,7 @@ func newAgent(p parts) *agent {
 	if a.past = p.past; a.past == nil {
 		a.past = store.NewPast(store.NewMemory())
 	}
-	a.heads = &heads{past: a.past}
+	a.heads = &heads{past: a.past, ending: make(chan struct{})}
 	if l, ok := p.audit.(*audit.Log); ok {
 		a.heads.log, a.heads.path = l, l.Path()
 	}
@@ -293,7 +293,7 @@ func (a *agent) note(e audit.Entry) error {
 
 // close wipes what the agent holds.
 func (a *agent) close() {
-	a.heads.busy.Wait()
+	a.heads.close()
 	a.grants.close()
 	a.lock()
 	a.epoch.close()

@@ -20,10 +20,14 @@ func servedIn(h home.Home) *servedFile {
 	return &servedFile{vault.Open(path), path}
 }
 
-// next is the agent that comes after w, which ends as a killed one does not: in order.
-func (w *world) next(t *testing.T) *world {
+// next is the agent that comes after w, which ends as a killed one does not: in order, and with it the
+// connections of the kernels that are still there.
+func (w *world) next(t *testing.T, connected ...*session) *world {
 	t.Helper()
 	w.kernels.freeze()
+	for _, s := range connected {
+		s.end()
+	}
 	w.close()
 	n := &world{home: w.home, store: w.store, journal: w.journal, project: w.project}
 	n.agent = newAgent(parts{
@@ -78,7 +82,7 @@ func TestServedValuesOutliveTheAgent(t *testing.T) {
 	}
 
 	write("B=nothing")
-	w = w.next(t)
+	w = w.next(t, s)
 	s = register(w)
 	known(s, first, second)
 

@@ -14,8 +14,11 @@ import (
 	"github.com/nbhush/nbhush/agent/store"
 )
 
-// headEach is after how many entries the end of the audit log is remembered.
-const headEach = 64
+// The end of the audit log is remembered after so many entries, or that long after the first one.
+const (
+	headEach  = 64
+	headAfter = time.Second
+)
 
 // heads remembers where the audit log ends, encrypted beside the former values,
 // so that a tail that was cut off is found. A head that the log does not agree
@@ -27,6 +30,9 @@ type heads struct {
 
 	entries atomic.Int64
 	saving  atomic.Bool // by count: one is enough, however quickly entries come
+	waiting atomic.Bool // the same, for what is to be saved soon
+	ended   sync.Once
+	ending  chan struct{}
 	busy    sync.WaitGroup
 	mu      sync.Mutex
 	checked bool // the log agreed with what was remembered when this agent began
@@ -45,7 +51,11 @@ func (h *heads) count(a *agent) {
 		a.alerts.damaged(err)
 		h.busy.Go(func() { h.save(a) })
 	}
-	if h.entries.Add(1)%headEach != 0 || !h.saving.CompareAndSwap(false, true) {
+	if h.entries.Add(1)%headEach != 0 {
+		h.saveSoon(a)
+		return
+	}
+	if !h.saving.CompareAndSwap(false, true) {
 		return
 	}
 	h.busy.Go(func() {
@@ -55,6 +65,26 @@ func (h *heads) count(a *agent) {
 		}
 		h.saving.Store(false)
 	})
+}
+
+func (h *heads) saveSoon(a *agent) {
+	if !h.waiting.CompareAndSwap(false, true) {
+		return
+	}
+	h.busy.Go(func() {
+		select {
+		case <-time.After(headAfter):
+		case <-h.ending:
+		}
+		h.waiting.Store(false)
+		h.save(a)
+	})
+}
+
+// close waits for what is being saved.
+func (h *heads) close() {
+	h.ended.Do(func() { close(h.ending) })
+	h.busy.Wait()
 }
 
 // tell reports whether nobody was told yet.

@@ -130,10 +130,14 @@ func (ks *kernels) add(line, running []socket.Process, info api.Kernel) *kernel 
 	return k
 }
 
-// remove ends k and reports whether no kernel is left.
+// remove ends k and reports whether no kernel is left. Where it is this agent that
+// ends, the kernel does not, and what is kept for it stays.
 func (ks *kernels) remove(k *kernel) (none bool) {
 	ks.mu.Lock()
 	defer ks.mu.Unlock()
+	if ks.frozen {
+		return false
+	}
 	ks.live = slices.DeleteFunc(ks.live, func(o *kernel) bool { return o == k })
 	ks.file.save(ks.live)
 	return len(ks.live) == 0

@@ -387,6 +387,7 @@ func (s *session) Lock(ctx context.Context) (api.Status, error) {
 	if err != nil {
 		return api.Status{}, err
 	}
+	s.agent.heads.save(s.agent) // which it cannot when it is locked
 	s.agent.lock()
 	if l, ok := s.agent.store.(interface{ Lock() }); ok {
 		l.Lock()

@@ -255,10 +255,11 @@ func loginBody(ctx context.Context, q Query) (path string, body []byte, err erro
 		fields["role"] = q.Settings["role"]
 		var b []byte
 		file := firstOf(q.Settings["jwt"], "/var/run/secrets/kubernetes.io/serviceaccount/token")
-		if b, err = readFile(q.file(file)); err == nil {
-			fields["jwt"] = strings.TrimSpace(string(b))
-			clear(b)
+		if b, err = readFile(q.file(file)); err != nil {
+			return "", nil, fail(Setup, "name the file that holds it in [providers."+q.Ref.Scheme+"]: jwt = \"PATH\"", "the token for the login by %s cannot be read", auth)
 		}
+		fields["jwt"] = strings.TrimSpace(string(b))
+		clear(b)
 	default:
 		return "", nil, fail(Setup, "auth is token, approle, userpass, ldap, kubernetes or jwt", "its setting auth is not known")
 	}

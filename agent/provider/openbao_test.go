@@ -3,8 +3,15 @@ package provider
 import (
 	"bytes"
 	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/sha256"
 	"crypto/tls"
+	"crypto/x509"
+	"encoding/base64"
 	"encoding/json"
+	"encoding/pem"
 	"fmt"
 	"io"
 	"maps"
@@ -143,6 +150,139 @@ func TestOpenBaoLogins(t *testing.T) {
 		b.do("PUT", "sys/leases/revoke-prefix/auth/userpass/login", nil)
 		w.want(t, s, value)
 	})
+}
+
+// signed makes a JWT (RFC 7515, 7519).
+func signed(t *testing.T, key *ecdsa.PrivateKey, claims map[string]any) string {
+	t.Helper()
+	b, err := json.Marshal(claims)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := base64.RawURLEncoding.EncodeToString([]byte(`{"alg":"ES256","typ":"JWT"}`)) + "." + base64.RawURLEncoding.EncodeToString(b)
+	sum := sha256.Sum256([]byte(text))
+	r, v, err := ecdsa.Sign(rand.Reader, key, sum[:])
+	if err != nil {
+		t.Fatal(err)
+	}
+	signature := make([]byte, 64)
+	r.FillBytes(signature[:32])
+	v.FillBytes(signature[32:])
+	return text + "." + base64.RawURLEncoding.EncodeToString(signature)
+}
+
+func tokenFile(t *testing.T, token string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "token")
+	if err := os.WriteFile(path, []byte(token+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+func newKey(t *testing.T) *ecdsa.PrivateKey {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return key
+}
+
+func TestOpenBaoJWT(t *testing.T) {
+	t.Parallel()
+	b, w := newBao(t), newWorld(t)
+	value, key := random(), newKey(t)
+	b.do("POST", "secret/data/jwt", map[string]any{"data": map[string]any{"v": value}})
+	b.do("PUT", "sys/policies/acl/jwt", map[string]any{"policy": `path "secret/data/jwt" { capabilities = ["read"] }`})
+	b.do("POST", "sys/auth/jwt", map[string]any{"type": "jwt"})
+	der, err := x509.MarshalPKIXPublicKey(&key.PublicKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	public := string(pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der}))
+	b.do("POST", "auth/jwt/config", map[string]any{"jwt_validation_pubkeys": []string{public}, "bound_issuer": "ci"})
+	b.do("POST", "auth/jwt/role/nb", map[string]any{"role_type": "jwt", "bound_audiences": []string{"bao"}, "user_claim": "sub", "token_policies": "jwt", "token_ttl": "1h"})
+	claims := func(audience string, ends time.Duration) map[string]any {
+		return map[string]any{"iss": "ci", "aud": audience, "sub": "nb", "iat": time.Now().Add(-2 * time.Hour).Unix(), "exp": time.Now().Add(ends).Unix()}
+	}
+	for _, c := range []struct {
+		name, role, token string
+		kind              Kind // "" where it works
+	}{
+		{"right", "nb", signed(t, key, claims("bao", time.Hour)), ""},
+		{"wrong key", "nb", signed(t, newKey(t), claims("bao", time.Hour)), Denied},
+		{"expired", "nb", signed(t, key, claims("bao", -time.Hour)), Denied},
+		{"for somebody else", "nb", signed(t, key, claims("other", time.Hour)), Denied},
+		{"no such role", "none", signed(t, key, claims("bao", time.Hour)), Denied},
+		{"no token", "nb", random(), Denied},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			s := source(t, "openbao://secret/jwt#v", map[string]string{"auth": "jwt", "role": c.role, "jwt": tokenFile(t, c.token), "address": b.Address, "ca": b.CA})
+			if c.kind == "" {
+				w.want(t, s, value)
+				return
+			}
+			w.refused(t, s, c.kind, value, c.token)
+		})
+	}
+	t.Run("no file", func(t *testing.T) {
+		settings := map[string]string{"auth": "jwt", "role": "nb", "jwt": "none", "address": b.Address, "ca": b.CA}
+		w.refused(t, source(t, "openbao://secret/jwt#v", settings), Setup, value)
+	})
+}
+
+// OpenBao asks Kubernetes whose a token is: a stub of the TokenReview API, version 1.
+func TestOpenBaoKubernetes(t *testing.T) {
+	t.Parallel()
+	b, w := newBao(t), newWorld(t)
+	value, reviewer, key := random(), random(), newKey(t)
+	token := func(name string) string {
+		return signed(t, key, map[string]any{
+			"iss": "https://kubernetes.default.svc", "sub": "system:serviceaccount:team:" + name,
+			"iat": time.Now().Add(-time.Hour).Unix(), "nbf": time.Now().Add(-time.Hour).Unix(), "exp": time.Now().Add(time.Hour).Unix(),
+			"kubernetes.io": map[string]any{"namespace": "team", "serviceaccount": map[string]any{"name": name, "uid": "1"}},
+		})
+	}
+	good, other, gone := token("nb"), token("other"), token("nb")
+	users := map[string]string{good: "nb", other: "other"} // gone is of a pod that was deleted
+	var fails atomic.Bool
+	cluster := httptest.NewTLSServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		var review struct {
+			Kind string
+			Spec struct{ Token string }
+		}
+		switch err := json.NewDecoder(r.Body).Decode(&review); {
+		case fails.Load():
+			rw.WriteHeader(http.StatusInternalServerError)
+			return
+		case err != nil || r.Method != http.MethodPost || r.URL.Path != "/apis/authentication.k8s.io/v1/tokenreviews" || r.Header.Get("Authorization") != "Bearer "+reviewer:
+			rw.WriteHeader(http.StatusUnauthorized)
+			return
+		}
+		status := `{"authenticated":false,"error":"` + value + `"}`
+		if name := users[review.Spec.Token]; name != "" {
+			status = `{"authenticated":true,"user":{"username":"system:serviceaccount:team:` + name + `","uid":"1","groups":["system:serviceaccounts"]}}`
+		}
+		rw.Header().Set("Content-Type", "application/json")
+		rw.WriteHeader(http.StatusCreated)
+		fmt.Fprintf(rw, `{"kind":"TokenReview","apiVersion":"authentication.k8s.io/v1","status":%s}`, status)
+	}))
+	defer cluster.Close()
+	ca := string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: cluster.Certificate().Raw}))
+	b.do("POST", "secret/data/k8s", map[string]any{"data": map[string]any{"v": value}})
+	b.do("PUT", "sys/policies/acl/k8s", map[string]any{"policy": `path "secret/data/k8s" { capabilities = ["read"] }`})
+	b.do("POST", "sys/auth/cluster", map[string]any{"type": "kubernetes"})
+	b.do("POST", "auth/cluster/config", map[string]any{"kubernetes_host": cluster.URL, "kubernetes_ca_cert": ca, "token_reviewer_jwt": reviewer, "disable_iss_validation": true})
+	b.do("POST", "auth/cluster/role/nb", map[string]any{"bound_service_account_names": "nb", "bound_service_account_namespaces": "team", "token_policies": "k8s", "token_ttl": "1h"})
+	ask := func(token string) Source {
+		return source(t, "openbao://secret/k8s#v", map[string]string{"auth": "kubernetes", "auth_mount": "cluster", "role": "nb", "jwt": tokenFile(t, token), "address": b.Address, "ca": b.CA})
+	}
+	w.want(t, ask(good), value)
+	w.refused(t, ask(other), Denied, value, other)
+	w.refused(t, ask(gone), Denied, value, gone)
+	fails.Store(true)
+	w.refused(t, ask(good), Denied, value, good) // OpenBao does not say that it could not ask
 }
 
 func TestOpenBaoNamespace(t *testing.T) {

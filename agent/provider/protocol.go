@@ -70,6 +70,7 @@ var reasons = []struct{ what, mend string }{
 	{"its host is not found", ""},
 	{"its address is without TLS, which only this machine's own may be", "let its address begin with https://"},
 	{"the region is not known", "add to nbhush.toml: region = \"eu-central-1\" below [providers.…], or ?region=… to the reference"},
+	{"the login was refused", "log in again (aws sso login, az login, gcloud auth application-default login), or check the settings of the login and its rights"},
 }
 
 // Reasons of a Failure, in the words of this package.
@@ -85,6 +86,7 @@ const (
 	ReasonHost
 	ReasonPlain
 	ReasonRegion
+	ReasonRefused
 )
 
 // Failure returns an *Error with a reason of the list above, for a Provider in

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net/http"
@@ -23,6 +24,7 @@ import (
 // region, profile, access_key_id with secret_access_key, address and ca come first.
 type aws struct {
 	net  net
+	ca   string // AWS_CA_BUNDLE, where the settings have no ca
 	read func(context.Context, sdk.Config, provider.Query) (provider.Document, error)
 
 	mu      sync.Mutex
@@ -30,9 +32,24 @@ type aws struct {
 }
 
 func (p *aws) Read(ctx context.Context, q provider.Query) (provider.Document, error) {
-	cfg, err := p.config(ctx, q)
+	key := q.Setting("profile") + "\x00" + q.Setting("region") + "\x00" + q.Settings["address"] + "\x00" + file(q, q.Settings["ca"])
+	cfg, err := p.config(ctx, q, key)
 	if err != nil {
 		return provider.Document{}, err
+	}
+	doc, err := p.ask(ctx, cfg, q)
+	var e *provider.Error
+	if errors.As(err, &e) && e.Kind == provider.Denied { // who logs in again writes files that cfg has read already
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		delete(p.configs, key)
+	}
+	return doc, err
+}
+
+func (p *aws) ask(ctx context.Context, cfg sdk.Config, q provider.Query) (provider.Document, error) {
+	if _, err := cfg.Credentials.Retrieve(ctx); err != nil { // it keeps them while they last
+		return provider.Document{}, loginError(ctx, err)
 	}
 	doc, err := p.read(ctx, cfg, q)
 	if err != nil {
@@ -41,10 +58,9 @@ func (p *aws) Read(ctx context.Context, q provider.Query) (provider.Document, er
 	return doc, nil
 }
 
-// config makes a configuration or takes that of the same settings. The ones with
-// a key of their own are not kept.
-func (p *aws) config(ctx context.Context, q provider.Query) (sdk.Config, error) {
-	key := q.Setting("profile") + "\x00" + q.Setting("region") + "\x00" + q.Settings["address"] + "\x00" + file(q, q.Settings["ca"])
+// config makes a configuration or takes the one of key. Those with an access key
+// of the settings are not kept.
+func (p *aws) config(ctx context.Context, q provider.Query, key string) (sdk.Config, error) {
 	id := q.Settings["access_key_id"]
 	p.mu.Lock()
 	cfg, ok := p.configs[key]
@@ -52,7 +68,7 @@ func (p *aws) config(ctx context.Context, q provider.Query) (sdk.Config, error) 
 	if ok && id == "" {
 		return cfg, nil
 	}
-	client, err := p.net.client(q)
+	client, err := p.net.client(cmp.Or(file(q, q.Settings["ca"]), p.ca))
 	if err != nil {
 		return cfg, err
 	}
@@ -66,9 +82,6 @@ func (p *aws) config(ctx context.Context, q provider.Query) (sdk.Config, error) 
 	}
 	if v := q.Setting("region"); v != "" {
 		options = append(options, config.WithRegion(v))
-	}
-	if endpoint != "" {
-		options = append(options, config.WithBaseEndpoint(endpoint))
 	}
 	if id != "" {
 		v, err := q.Login(ctx, "secret_access_key")
@@ -84,6 +97,9 @@ func (p *aws) config(ctx context.Context, q provider.Query) (sdk.Config, error) 
 	}
 	if cfg.Region == "" {
 		return cfg, provider.Failure(provider.Setup, provider.ReasonRegion)
+	}
+	if endpoint != "" { // not before: tokens of a login go to the servers of logins
+		cfg.BaseEndpoint = &endpoint
 	}
 	if id == "" {
 		p.mu.Lock()
@@ -156,7 +172,35 @@ var awsKinds = map[string]provider.Kind{
 	"RequestLimitExceeded":          provider.Throttled,
 	"Throttling":                    provider.Throttled,
 	"ServiceUnavailable":            provider.Failed,
+	"IDPCommunicationError":         provider.Failed, // of STS, which comes with status 400
 	"MissingAuthenticationTokenExc": provider.Denied,
+}
+
+// loginError says why there are no credentials.
+func loginError(ctx context.Context, err error) error {
+	var op *smithy.OperationError
+	for e := err; errors.As(e, &op); e = op.Err {
+		if op.ServiceID == "ec2imds" { // asked where nothing is set up, and this machine may have none
+			return provider.Failure(provider.Denied, provider.ReasonLogin)
+		}
+	}
+	if e := network(ctx, err); e != nil {
+		return e
+	}
+	var api smithy.APIError
+	var answer interface{ HTTPStatusCode() int }
+	var half *smithy.DeserializationError
+	switch {
+	case errors.As(err, &api) && (awsKinds[api.ErrorCode()] == provider.Throttled || awsKinds[api.ErrorCode()] == provider.Failed):
+		return provider.Failure(awsKinds[api.ErrorCode()], provider.ReasonNone)
+	case errors.As(err, &answer) && answer.HTTPStatusCode()/100 == 4 && answer.HTTPStatusCode() != http.StatusTooManyRequests:
+		return provider.Failure(provider.Denied, provider.ReasonRefused)
+	case errors.As(err, &answer) && answer.HTTPStatusCode()/100 != 2:
+		return status(answer.HTTPStatusCode(), nil)
+	case errors.As(err, &half):
+		return provider.Failure(provider.Malformed, provider.ReasonHalf)
+	}
+	return provider.Failure(provider.Denied, provider.ReasonLogin) // a file is missing or too old, or a program failed
 }
 
 // awsError turns err into one of our own words.
@@ -187,8 +231,8 @@ func awsError(ctx context.Context, err error) error {
 		return status(resp.HTTPStatusCode(), header)
 	case errors.As(err, &half):
 		return provider.Failure(provider.Malformed, provider.ReasonHalf)
-	case !hasResponse: // nothing was sent: there is nobody to sign it
-		return provider.Failure(provider.Denied, provider.ReasonLogin)
+	case !hasResponse: // nothing was sent
+		return provider.Failure(provider.Setup, provider.ReasonSetting)
 	}
 	return provider.Failure(provider.Malformed, provider.ReasonNone)
 }

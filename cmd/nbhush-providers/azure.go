@@ -36,12 +36,13 @@ func (p azure) Read(ctx context.Context, q provider.Query) (provider.Document, e
 	if place == "" {
 		place = "https://" + parts[0] + ".vault.azure.net"
 	}
-	client, err := p.net.client(q)
+	client, err := p.net.client(file(q, q.Settings["ca"]))
 	if err != nil {
 		return provider.Document{}, err
 	}
 	options := policy.ClientOptions{Transport: client, Retry: policy.RetryOptions{MaxRetries: -1}} // the agent decides when to ask again
-	who, err := p.credential(ctx, q, options)
+	login, last := loginClient(client)
+	who, err := p.credential(ctx, q, policy.ClientOptions{Transport: login, Retry: options.Retry})
 	if err != nil {
 		return provider.Document{}, err
 	}
@@ -51,7 +52,7 @@ func (p azure) Read(ctx context.Context, q provider.Query) (provider.Document, e
 	}
 	out, err := vault.GetSecret(ctx, parts[1], version, nil)
 	if err != nil {
-		return provider.Document{}, azureError(ctx, err)
+		return provider.Document{}, azureError(ctx, err, last)
 	}
 	if out.Value == nil {
 		return provider.Document{}, provider.Failure(provider.Malformed, provider.ReasonNone)
@@ -78,13 +79,15 @@ func (p azure) credential(ctx context.Context, q provider.Query, options policy.
 	return who, nil
 }
 
-func azureError(ctx context.Context, err error) error {
+func azureError(ctx context.Context, err error, last *lastAnswer) error {
 	var login *azidentity.AuthenticationFailedError
 	var resp *azcore.ResponseError
 	if e := network(ctx, err); e != nil {
 		return e
 	}
 	switch {
+	case errors.As(err, &login) && (login.RawResponse != nil || last.err != nil):
+		return last.explain(ctx)
 	case errors.As(err, &login):
 		return provider.Failure(provider.Denied, provider.ReasonLogin)
 	case errors.As(err, &resp) && resp.StatusCode/100 != 2:

@@ -38,7 +38,7 @@ func (p gcp) Read(ctx context.Context, q provider.Query) (provider.Document, err
 	if base == "" {
 		base = "https://secretmanager.googleapis.com"
 	}
-	client, err := p.net.client(q)
+	client, err := p.net.client(file(q, q.Settings["ca"]))
 	if err != nil {
 		return provider.Document{}, err
 	}
@@ -65,16 +65,14 @@ func (p gcp) sign(ctx context.Context, q provider.Query, client *http.Client, re
 		}
 		return nil
 	}
-	source, err := p.credentials(context.WithValue(ctx, oauth2.HTTPClient, client), q)
+	login, last := loginClient(client)
+	source, err := p.credentials(context.WithValue(ctx, oauth2.HTTPClient, login), q)
 	if err != nil {
 		return err
 	}
 	token, err := source.Token()
-	switch {
-	case err != nil && ctx.Err() != nil:
-		return provider.Failure(provider.Unreachable, provider.ReasonTime)
-	case err != nil: // where nothing is set up, it is the metadata server that does not answer
-		return provider.Failure(provider.Denied, provider.ReasonLogin)
+	if err != nil {
+		return last.explain(ctx)
 	}
 	token.SetAuthHeader(req)
 	return nil

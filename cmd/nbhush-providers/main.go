@@ -25,9 +25,11 @@ func main() {
 
 // providers are all of this program; they reach servers through n.
 func providers(n net) map[string]provider.Provider {
+	ca := os.Getenv("AWS_CA_BUNDLE")
+	_ = os.Unsetenv("AWS_CA_BUNDLE") // the SDK gives it to no client but its own, and fails
 	return map[string]provider.Provider{
-		"aws-sm":  &aws{net: n, read: readSecret},
-		"aws-ssm": &aws{net: n, read: readParameter},
+		"aws-sm":  &aws{net: n, ca: ca, read: readSecret},
+		"aws-ssm": &aws{net: n, ca: ca, read: readParameter},
 		"gcp":     gcp{n},
 		"azure":   azure{n},
 	}

@@ -23,10 +23,10 @@ type net struct {
 
 var errTooLong = errors.New("the answer is too long")
 
-// client returns one that knows the authorities of the setting ca, follows no
+// client returns one that knows the authorities of the file ca, follows no
 // redirect to another server and reads no more than an answer may have.
-func (n net) client(q provider.Query) (*http.Client, error) {
-	roots, err := provider.Roots(file(q, q.Settings["ca"]))
+func (n net) client(ca string) (*http.Client, error) {
+	roots, err := provider.Roots(ca)
 	if err != nil {
 		return nil, err
 	}
@@ -66,6 +66,49 @@ func (b *body) Read(p []byte) (int, error) {
 	n, err := b.ReadCloser.Read(p[:min(len(p), b.left)])
 	b.left -= n
 	return n, err
+}
+
+// lastAnswer is how a login went, of which libraries hand on the text alone.
+type lastAnswer struct {
+	next   http.RoundTripper
+	err    error
+	status int
+	header http.Header
+}
+
+func (l *lastAnswer) RoundTrip(req *http.Request) (*http.Response, error) {
+	resp, err := l.next.RoundTrip(req)
+	if l.err = err; err == nil {
+		l.status, l.header = resp.StatusCode, resp.Header
+	}
+	return resp, err
+}
+
+// loginClient returns client for a login that nobody else makes, and how it went.
+func loginClient(client *http.Client) (*http.Client, *lastAnswer) {
+	last := &lastAnswer{next: client.Transport}
+	login := *client
+	login.Transport = last
+	return &login, last
+}
+
+// explain says why there is no token.
+func (l *lastAnswer) explain(ctx context.Context) error {
+	if l.err != nil || ctx.Err() != nil {
+		if e := network(ctx, l.err); e != nil {
+			return e
+		}
+		return provider.Failure(provider.Unreachable, provider.ReasonNone)
+	}
+	switch {
+	case l.status == 0: // no key that can be used, or a metadata server that does not answer
+		return provider.Failure(provider.Denied, provider.ReasonLogin)
+	case l.status/100 == 4 && l.status != http.StatusTooManyRequests:
+		return provider.Failure(provider.Denied, provider.ReasonRefused)
+	case l.status/100 != 2:
+		return status(l.status, l.header)
+	}
+	return provider.Failure(provider.Malformed, provider.ReasonNone)
 }
 
 // address is the setting of that name, checked, or "".

@@ -1,7 +1,7 @@
 package main
 
 import (
-	"bytes"
+	"cmp"
 	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
@@ -10,7 +10,6 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/base64"
-	"encoding/json"
 	"encoding/pem"
 	"errors"
 	"fmt"
@@ -19,18 +18,13 @@ import (
 	"math/big"
 	stdnet "net"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
-
-	sdk "github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/config"
-	"github.com/aws/aws-sdk-go-v2/credentials"
-	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
-	"github.com/aws/aws-sdk-go-v2/service/ssm"
-	ssmtypes "github.com/aws/aws-sdk-go-v2/service/ssm/types"
 
 	"github.com/nbhush/nbhush/agent/provider"
 	"github.com/nbhush/nbhush/agent/provider/peers"
@@ -41,17 +35,48 @@ import (
 func TestMain(m *testing.M) {
 	if filepath.Base(os.Args[0]) == "nbhush-providers" {
 		n := net{}
-		if to := os.Getenv("NBHUSH_TEST_DIAL"); to != "" {
-			n.dial = func(ctx context.Context, network, _ string) (stdnet.Conn, error) {
-				return new(stdnet.Dialer).DialContext(ctx, network, to)
+		n.dial = func(ctx context.Context, network, address string) (stdnet.Conn, error) {
+			switch {
+			case strings.HasSuffix(address, ":443"):
+				address = cmp.Or(os.Getenv("NBHUSH_TEST_DIAL"), address)
+			case strings.HasSuffix(address, ":80"): // of the machine's metadata
+				address = cmp.Or(os.Getenv("NBHUSH_TEST_METADATA"), "127.0.0.1:1")
 			}
+			return new(stdnet.Dialer).DialContext(ctx, network, address)
 		}
 		if err := provider.Serve(context.Background(), os.Stdin, os.Stdout, providers(n)); err != nil {
 			os.Exit(1)
 		}
 		os.Exit(0)
 	}
-	os.Exit(m.Run())
+	code := m.Run()
+	for _, f := range ends {
+		f()
+	}
+	os.Exit(code)
+}
+
+// Servers that several tests share, started by the first that asks.
+var (
+	moto, drongo = once(peers.Moto), once(peers.Drongo)
+	ends         []func()
+	endsMu       sync.Mutex
+)
+
+func once(start func() (*peers.Server, error)) func() (*peers.Server, error) {
+	return sync.OnceValues(func() (*peers.Server, error) {
+		s, err := start()
+		if err == nil {
+			atEnd(s.Stop)
+		}
+		return s, err
+	})
+}
+
+func atEnd(f func()) {
+	endsMu.Lock()
+	defer endsMu.Unlock()
+	ends = append(ends, f)
 }
 
 func need(t *testing.T, err error) {
@@ -139,166 +164,62 @@ func (w *world) refused(t *testing.T, s provider.Source, kind provider.Kind, val
 
 func random() string { return "nk-" + strings.ToLower(rand.Text()) + rand.Text() }
 
-func TestAWS(t *testing.T) {
-	t.Parallel()
-	moto, err := peers.Moto()
-	need(t, err)
-	t.Cleanup(moto.Stop)
-	cfg, err := config.LoadDefaultConfig(t.Context(), config.WithRegion("eu-central-1"), config.WithBaseEndpoint(moto.Address),
-		config.WithCredentialsProvider(credentials.NewStaticCredentialsProvider("k", random(), "")))
-	if err != nil {
-		t.Fatal(err)
-	}
-	w := newWorld(t)
-	old, value := random(), random()
-	sm, ps := secretsmanager.NewFromConfig(cfg), ssm.NewFromConfig(cfg)
-	made, err := sm.CreateSecret(t.Context(), &secretsmanager.CreateSecretInput{Name: sdk.String("prod/db"), SecretString: sdk.String(`{"password":"` + old + `"}`)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := sm.PutSecretValue(t.Context(), &secretsmanager.PutSecretValueInput{SecretId: sdk.String("prod/db"), SecretString: sdk.String(`{"user":"me","password":"` + value + `"}`)}); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := sm.CreateSecret(t.Context(), &secretsmanager.CreateSecretInput{Name: sdk.String("bytes"), SecretBinary: []byte("\x00\xff" + value)}); err != nil {
-		t.Fatal(err)
-	}
-	for _, v := range []string{old, value} {
-		if _, err := ps.PutParameter(t.Context(), &ssm.PutParameterInput{Name: sdk.String("/app/key"), Value: sdk.String(v), Type: ssmtypes.ParameterTypeSecureString, Overwrite: sdk.Bool(true)}); err != nil {
-			t.Fatal(err)
-		}
-	}
-	w.stored["AWS"] = random()
-	settings := map[string]string{"address": moto.Address, "region": "eu-central-1", "access_key_id": "k", "secret_access_key": "store://AWS"}
-	w.want(t, source(t, "aws-sm://prod/db#password", settings), value)
-	w.want(t, source(t, "aws-sm://prod/db?stage=AWSPREVIOUS#password", settings), old)
-	w.want(t, source(t, "aws-sm://prod/db?version="+*made.VersionId+"#password", settings), old)
-	w.want(t, source(t, "aws-sm://"+*made.ARN+"#user", settings), "me")
-	w.want(t, source(t, "aws-sm://bytes", settings), "\x00\xff"+value)
-	w.want(t, source(t, "ref+awssecrets://prod/db#/password", settings), value)
-	w.refused(t, source(t, "aws-sm://none", settings), provider.Missing, value)
-	w.want(t, source(t, "aws-ssm:///app/key", settings), value)
-	w.want(t, source(t, "aws-ssm:///app/key?version=1", settings), old)
-	w.refused(t, source(t, "aws-ssm:///app/none", settings), provider.Missing, value)
-	w.refused(t, source(t, "aws-sm://prod/db", map[string]string{"address": moto.Address, "region": "eu-central-1"}), provider.Denied, value) // nobody is logged in
-	w.refused(t, source(t, "aws-sm://prod/db?x=1", map[string]string{"address": moto.Address}), provider.Setup, value)                        // no region
+// login is one way to log in, with what is wrong with it.
+type login struct {
+	name string
+	env  []string
+	kind provider.Kind // "" where it works
+	what string        // said of it
 }
 
-// The SDK's own chain: a profile of the shared files.
-func TestAWSProfile(t *testing.T) {
-	t.Parallel()
-	moto, err := peers.Moto()
-	need(t, err)
-	t.Cleanup(moto.Stop)
+// logins tries each in a program of its own, which so has nothing in memory.
+func logins(t *testing.T, s provider.Source, value string, secrets []string, all []login) {
+	t.Helper()
+	for _, c := range all {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, c.env...)
+			if c.kind == "" {
+				w.want(t, s, value)
+			} else if e := w.refused(t, s, c.kind, append(secrets, value)...); !strings.Contains(e.What, c.what) {
+				t.Errorf("%q, want %q", e.What, c.what)
+			}
+		})
+	}
+}
+
+const (
+	nobody  = "nobody is logged in"
+	refused = "the login was refused"
+)
+
+// serve starts a stub of plain HTTP on this machine.
+func serve(t *testing.T, h http.HandlerFunc) string {
+	t.Helper()
+	s := httptest.NewServer(h)
+	t.Cleanup(s.Close)
+	return s.URL
+}
+
+// write writes files below a new folder, which is returned.
+func write(t *testing.T, files map[string]string) string {
+	t.Helper()
 	dir := t.TempDir()
-	write := func(name, text string) string {
+	for name, text := range files {
 		path := filepath.Join(dir, name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+			t.Fatal(err)
+		}
 		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		return path
 	}
-	files := []string{
-		"AWS_CONFIG_FILE=" + write("config", "[profile team]\nregion = eu-central-1\n"),
-		"AWS_SHARED_CREDENTIALS_FILE=" + write("credentials", "[team]\naws_access_key_id = k\naws_secret_access_key = "+random()+"\n"),
-	}
-	value := random()
-	cfg, err := config.LoadDefaultConfig(t.Context(), config.WithRegion("eu-central-1"), config.WithBaseEndpoint(moto.Address),
-		config.WithCredentialsProvider(credentials.NewStaticCredentialsProvider("k", random(), "")))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := secretsmanager.NewFromConfig(cfg).CreateSecret(t.Context(), &secretsmanager.CreateSecretInput{Name: sdk.String("x"), SecretString: &value}); err != nil {
-		t.Fatal(err)
-	}
-	w := newWorld(t, files...)
-	w.want(t, source(t, "aws-sm://x?profile=team", map[string]string{"address": moto.Address}), value)
-	w.want(t, source(t, "aws-sm://x", map[string]string{"address": moto.Address, "profile": "team"}), value)
-	w.refused(t, source(t, "aws-sm://x", map[string]string{"address": moto.Address, "profile": "none"}), provider.Setup, value)
+	return dir
 }
 
-func TestGCP(t *testing.T) {
-	t.Parallel()
-	drongo, err := peers.Drongo()
-	need(t, err)
-	t.Cleanup(drongo.Stop)
-	post := func(path string, body any) {
-		t.Helper()
-		b, err := json.Marshal(body)
-		if err != nil {
-			t.Fatal(err)
-		}
-		resp, err := http.Post(drongo.Address+path, "application/json", bytes.NewReader(b))
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer func() { _ = resp.Body.Close() }()
-		if out, _ := io.ReadAll(resp.Body); resp.StatusCode/100 != 2 {
-			t.Fatalf("%s: %s %s", path, resp.Status, out)
-		}
-	}
-	w := newWorld(t)
-	old, value := random(), random()
-	post("/v1/projects/team/secrets?secretId=db", map[string]any{"replication": map[string]any{"automatic": map[string]any{}}})
-	for _, v := range []string{old, `{"password":"` + value + `"}`} {
-		post("/v1/projects/team/secrets/db:addVersion", map[string]any{"payload": map[string]any{"data": []byte(v)}})
-	}
-	settings := map[string]string{"address": drongo.Address, "auth": "none"}
-	w.want(t, source(t, "gcp://team/db#password", settings), value)
-	w.want(t, source(t, "gcp://team/db?version=1", settings), old)
-	w.want(t, source(t, "ref+gcpsecrets://team/db?version=1", settings), old)
-	w.refused(t, source(t, "gcp://team/none", settings), provider.Missing, value)
-	w.refused(t, source(t, "gcp://team/db?version=9", settings), provider.Missing, value)
-	w.refused(t, source(t, "gcp://db", settings), provider.Setup, value)
-	w.refused(t, source(t, "gcp://team/db?x", map[string]string{"address": drongo.Address}), provider.Denied, value) // nobody is logged in
-	w.refused(t, source(t, "gcp://team/db?y", map[string]string{"auth": "none"}), provider.Setup, value)             // elsewhere than here
-}
-
-// vaultStub is Azure as its REST API 7.x is described, and the login of Entra: a 401
-// with a challenge first, then the secret for who has the token.
-func vaultStub(value, token, login string) http.HandlerFunc {
-	return func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Set("Content-Type", "application/json")
-		path := r.URL.Path
-		switch {
-		case strings.HasSuffix(path, "/common/discovery/instance"):
-			fmt.Fprintf(w, `{"tenant_discovery_endpoint":"https://login.microsoftonline.com/t/v2.0/.well-known/openid-configuration","metadata":[{"preferred_network":"login.microsoftonline.com","preferred_cache":"login.windows.net","aliases":["login.microsoftonline.com"]}]}`)
-		case strings.HasSuffix(path, "/openid-configuration"):
-			fmt.Fprint(w, `{"issuer":"https://login.microsoftonline.com/t/v2.0","authorization_endpoint":"https://login.microsoftonline.com/t/oauth2/v2.0/authorize","token_endpoint":"https://login.microsoftonline.com/t/oauth2/v2.0/token"}`)
-		case strings.HasSuffix(path, "/token"):
-			if err := r.ParseForm(); err != nil || r.Form.Get("client_secret") != login || r.Form.Get("scope") == "" || !strings.HasPrefix(r.Form.Get("scope"), "https://vault.azure.net/.default") {
-				w.WriteHeader(http.StatusUnauthorized)
-				fmt.Fprintf(w, `{"error":"invalid_client","error_description":"%s"}`, value)
-				return
-			}
-			fmt.Fprintf(w, `{"token_type":"Bearer","expires_in":3600,"access_token":"%s"}`, token)
-		case r.Header.Get("Authorization") != "Bearer "+token:
-			w.Header().Set("WWW-Authenticate", `Bearer authorization="https://login.microsoftonline.com/t", resource="https://vault.azure.net"`)
-			w.WriteHeader(http.StatusUnauthorized)
-			fmt.Fprint(w, `{"error":{"code":"Unauthorized","message":"no"}}`)
-		case path == "/secrets/db/" || path == "/secrets/db" || path == "/secrets/db/0123":
-			fmt.Fprintf(w, `{"value":"%s","id":"https://team.vault.azure.net/secrets/db/0123","attributes":{"enabled":true}}`, value)
-		default:
-			w.WriteHeader(http.StatusNotFound)
-			fmt.Fprintf(w, `{"error":{"code":"SecretNotFound","message":"%s"}}`, value)
-		}
-	}
-}
-
-// azureWorld sends every connection to a stub that has the names of Azure.
-func azureWorld(t *testing.T, value string) (*world, *peers.Stub, map[string]string) {
-	t.Helper()
-	login := random()
-	stub, err := peers.NewStub(t.TempDir(), value, vaultStub(value, random(), login))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(stub.Close)
-	stub.Config.ErrorLog = log.New(io.Discard, "", 0)
-	ca, cert := certificate(t, "team.vault.azure.net", "login.microsoftonline.com", "login.microsoft.com")
-	stub.TLS.Certificates[0] = cert
-	w := newWorld(t, "NBHUSH_TEST_DIAL="+stub.Listener.Addr().String())
-	w.stored["LOGIN"] = login
-	return w, stub, map[string]string{"ca": ca, "tenant_id": "t", "client_id": "c", "client_secret": "store://LOGIN", "timeout": "20s"}
+// broken answers with a status, and says the value.
+func broken(value string, status int) http.HandlerFunc {
+	return func(w http.ResponseWriter, _ *http.Request) { http.Error(w, `{"message":"`+value+`"}`, status) }
 }
 
 // certificate makes one that is its own authority, and the file of it.
@@ -321,21 +242,6 @@ func certificate(t *testing.T, names ...string) (string, tls.Certificate) {
 		t.Fatal(err)
 	}
 	return path, tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
-}
-
-func TestAzure(t *testing.T) {
-	t.Parallel()
-	value := random()
-	w, _, settings := azureWorld(t, value)
-	w.want(t, source(t, "azure://team/db", settings), value)
-	w.want(t, source(t, "azure://team/db/0123", settings), value)
-	w.want(t, source(t, "ref+azurekeyvault://team/db", settings), value)
-	w.refused(t, source(t, "azure://team/none", settings), provider.Missing, value)
-	w.refused(t, source(t, "azure://team", settings), provider.Setup, value)
-	w.refused(t, source(t, "azure://evil.example/db", settings), provider.Setup, value)
-	w.stored["LOGIN"] = random()
-	other := map[string]string{"ca": settings["ca"], "tenant_id": "t", "client_id": "other", "client_secret": "store://LOGIN"}
-	w.refused(t, source(t, "azure://team/db", other), provider.Denied, value, w.stored["LOGIN"])
 }
 
 // Every fault of a server, for every SDK.

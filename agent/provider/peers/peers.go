@@ -11,11 +11,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	mathrand "math/rand/v2"
 	"net"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -153,14 +155,19 @@ func start(name string, args, env []string, words string) (*Server, error) {
 	return s, nil
 }
 
+// freePort returns a port of 127.0.0.1 that nobody listens on, of those that no
+// system gives to who asks for any port: nobody else gets it by chance before the
+// server has it.
 func freePort() (string, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", err
+	var err error
+	for range 100 {
+		port := strconv.Itoa(20000 + mathrand.IntN(10000)) //nolint:gosec // whoever guesses it gets nothing
+		var l net.Listener
+		if l, err = net.Listen("tcp", "127.0.0.1:"+port); err == nil {
+			return port, l.Close()
+		}
 	}
-	defer func() { _ = l.Close() }()
-	_, port, err := net.SplitHostPort(l.Addr().String())
-	return port, err
+	return "", err
 }
 
 // Tool returns the path of a program that .ci/deps installs.
