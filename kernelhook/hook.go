@@ -159,7 +159,8 @@ func (h *hook) run(ctx context.Context, c *connection, signals chan os.Signal) (
 	token := rand.Text()
 	endpoint := "ipc://" + filepath.Join(dir.path, "get")
 	consent := newConsent(h.link, h.link.kernel, cmp.Or(h.patience, consentTime))
-	follower := newFollower(h.link, grant, h.Program)
+	follower := NewFollower(h.link, h.Program, grant.Values)
+	follower.seen, _ = h.link.startEpoch()
 	server, err := inject.Listen(endpoint, token, source{consent, follower})
 	if err != nil {
 		return Exit{}, err
@@ -193,11 +194,17 @@ func (h *hook) run(ctx context.Context, c *connection, signals chan os.Signal) (
 	return exit, err
 }
 
+// source is what a kernel asks.
+type source struct {
+	*consent
+	*Follower
+}
+
 // behind is the kernel's side of a hook.
 type behind struct {
 	*hook
 	consent  *consent
-	follower *follower
+	follower *Follower
 	clients  *connection
 	admit    func(net.Conn) error // to the clients' ports; nil for everybody
 	dir      string
@@ -205,6 +212,11 @@ type behind struct {
 	notice   string
 	grant    api.Grant // wiped when the kernel has it and will not be started again
 	env      func() []string
+}
+
+// before returns the code to be executed before a cell.
+func (b *behind) before(ctx context.Context, language string) []string {
+	return b.follower.before(ctx, b.link.epoch, language)
 }
 
 // run starts the kernel, with transport between it and the hook, and returns
@@ -237,7 +249,7 @@ func (b *behind) run(ctx context.Context, transport string, last bool, signals c
 	var up atomic.Bool
 	var lost sync.Once
 	p := &proxy.Proxy{
-		Signer: b.signer, Redactor: redactor, Bootstrap: inject.Bootstrap, Notice: b.notice, Admit: b.admit, Before: b.follower.before,
+		Signer: b.signer, Redactor: redactor, Bootstrap: inject.Bootstrap, Notice: b.notice, Admit: b.admit, Before: b.before,
 		Carried: b.memory.carried, Ended: k.ended, Replayed: b.replays.seen,
 		Dropped: func(int) {
 			lost.Do(func() {

@@ -217,7 +217,7 @@ func runDeny(ctx context.Context, a *app, o allowOptions) error {
 	if o.json {
 		return a.printJSON(was)
 	}
-	a.say("%s is no longer approved; kernels that run lose its names before their next cell, or, as Java's and Go's, when they end", path)
+	a.say("%s is no longer approved; kernels that run lose its names before their next cell", path)
 	return nil
 }
 

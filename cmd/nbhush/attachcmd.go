@@ -51,7 +51,7 @@ func newAttachCmd(a *app) *cobra.Command {
 	f.BoolVar(&o.untilEOF, "until-eof", false, "this ends with standard input")
 	f.StringVar(&o.kernel.Dir, "dir", "", "the folder whose nbhush.toml counts")
 	f.StringVar(&o.kernel.Notebook, "notebook", "", "the kernel's notebook, for the audit log")
-	f.StringVar(&o.kernel.Argv0, "program", "", "what the kernel is, for the audit log")
+	f.StringVar(&o.kernel.Argv0, "program", "", "the kernel's language, for the audit log too")
 	f.IntVar(&o.kernel.PID, "pid", 0, "the kernel's process")
 	profileFlag(cmd, &o.kernel.Profile)
 	cmd.MarkFlagsOneRequired("file", "until-eof")
@@ -85,11 +85,17 @@ func runAttach(ctx context.Context, a *app, o attachOptions) error {
 func (a *app) reply(r attachReply) error { return json.NewEncoder(a.out).Encode(r) }
 
 func serveAttached(ctx context.Context, a *app, o attachOptions) error {
-	ended, done, err := o.ended(ctx, a.in)
+	ended, kernelClient, err := o.ended(ctx, a.in)
 	if err != nil {
 		return err
 	}
-	defer done()
+	if kernelClient != nil {
+		defer func() { _ = kernelClient.Close() }()
+	}
+	program, err := ownPath()
+	if err != nil {
+		return err
+	}
 	stream, err := a.client().Stream(ctx)
 	if err != nil {
 		return err
@@ -97,7 +103,12 @@ func serveAttached(ctx context.Context, a *app, o attachOptions) error {
 	defer func() { _ = stream.Close() }()
 	return attach.Serve(ctx, attach.Serving{
 		Agent: kernel.Agent{Stream: stream}, RunDir: a.home.Run, File: o.file, Ended: ended, Kernel: o.kernel, Names: o.names,
-		Epoch: filepath.Join(a.home.Run, api.EpochFile),
+		Epoch:  filepath.Join(a.home.Run, api.EpochFile),
+		Client: kernelClient, Language: o.kernel.Argv0, Program: program,
+		Up: func(ctx context.Context) bool {
+			_, err := a.client().Status(ctx)
+			return err == nil
+		},
 		Ready: func(endpoint, token, since string) error {
 			r := attachReply{Endpoint: endpoint, Token: token, Epoch: since}
 			if o.untilEOF {
@@ -108,19 +119,20 @@ func serveAttached(ctx context.Context, a *app, o attachOptions) error {
 	})
 }
 
-// ended returns what is closed when the kernel has ended, and what is to be called after.
-func (o attachOptions) ended(ctx context.Context, in io.Reader) (ended <-chan struct{}, done func(), err error) {
+// ended returns what is closed when the kernel has ended, and its client if it has
+// a connection file.
+func (o attachOptions) ended(ctx context.Context, in io.Reader) (<-chan struct{}, *attach.Client, error) {
 	if !o.untilEOF {
 		c, err := attach.Dial(ctx, o.file)
 		if err != nil {
 			return nil, nil, err
 		}
-		return c.Ended(), func() { _ = c.Close() }, nil
+		return c.Ended(), c, nil
 	}
 	eof := make(chan struct{})
 	go func() {
 		defer close(eof)
 		_, _ = io.Copy(io.Discard, in)
 	}()
-	return eof, func() {}, nil
+	return eof, nil, nil
 }

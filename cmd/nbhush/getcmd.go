@@ -42,19 +42,33 @@ is taken out of what the cell shows.`,
 
 // newFollowCmd is what the hook has a kernel of another language call between two cells.
 func newFollowCmd(a *app) *cobra.Command {
+	short := "print what NAME has to be in this kernel's environment; a kernel behind nbhush calls this"
+	return forKernels(a, "follow", short, func(ctx context.Context, endpoint, token, name string) (secret.Value, error) {
+		now := secret.New([]byte(a.getenv(name)))
+		v, same, err := inject.Follow(ctx, endpoint, token, name, now)
+		if same {
+			return now, err
+		}
+		return v, err
+	})
+}
+
+// newHoldCmd is what nbhush inject has a kernel of another language call.
+func newHoldCmd(a *app) *cobra.Command {
+	return forKernels(a, "hold", "print the value of NAME for this kernel's environment, where it is followed", inject.Hold)
+}
+
+// forKernels returns a command for code that nbhush sends, which prints what ask has from the kernel's endpoint.
+func forKernels(a *app, verb, short string, ask func(ctx context.Context, endpoint, token, name string) (secret.Value, error)) *cobra.Command {
 	return &cobra.Command{
-		Use:    "follow NAME",
-		Short:  "print what NAME has to be in this kernel's environment; a kernel behind nbhush calls this",
+		Use:    verb + " NAME",
+		Short:  short,
 		Hidden: true,
 		Args:   argRange(1, 1, "the NAME of one secret"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			now := secret.New([]byte(a.getenv(args[0])))
-			v, same, err := inject.Follow(cmd.Context(), a.getenv("NBHUSH_ENDPOINT"), a.getenv("NBHUSH_TOKEN"), args[0], now)
+			v, err := ask(cmd.Context(), a.getenv("NBHUSH_ENDPOINT"), a.getenv("NBHUSH_TOKEN"), args[0])
 			if err != nil {
 				return err
-			}
-			if same {
-				v = now
 			}
 			defer v.Wipe()
 			_, err = a.out.Write(v.Reveal())

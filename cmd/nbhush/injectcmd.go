@@ -77,16 +77,8 @@ func runInject(ctx context.Context, a *app, o injectOptions) error {
 	if o.watch {
 		return in.watch(ctx)
 	}
-	all, err := in.places.Kernels(ctx)
+	chosen, err := in.chosen(ctx)
 	if err != nil {
-		return err
-	}
-	chosen, err := o.choose(all)
-	if err != nil {
-		var which *whichError
-		if errors.As(err, &which) {
-			_ = a.printKernels(all)
-		}
 		return err
 	}
 	var errs []error
@@ -100,6 +92,31 @@ func runInject(ctx context.Context, a *app, o injectOptions) error {
 		errs = errs[1:]
 	}
 	return errors.Join(errs...)
+}
+
+// chosen returns the kernels that are meant, and shows those that run where that is not clear.
+func (in *injector) chosen(ctx context.Context) ([]attach.Kernel, error) {
+	if strings.HasSuffix(in.kernel, ".json") || strings.ContainsAny(in.kernel, `/`+string(filepath.Separator)) { // as no id is
+		const mend = "leave --kernel out to see those that run"
+		k, err := in.places.Kernel(ctx, in.kernel)
+		switch {
+		case err != nil:
+			return nil, &whichError{err.Error(), mend}
+		case !in.places.Answers(ctx, k.File):
+			return nil, &whichError{"no kernel answers by " + k.File, mend}
+		}
+		return []attach.Kernel{k}, nil
+	}
+	all, err := in.places.Kernels(ctx)
+	if err != nil {
+		return nil, err
+	}
+	chosen, err := in.choose(all)
+	var which *whichError
+	if errors.As(err, &which) {
+		_ = in.printKernels(all)
+	}
+	return chosen, err
 }
 
 // whichError says that the words of the command mean no kernel, or several, or one that does not answer.
@@ -139,9 +156,7 @@ func (o injectOptions) choose(all []attach.Kernel) ([]attach.Kernel, error) {
 	case o.all:
 		return all, nil
 	case o.kernel != "":
-		match = func(k attach.Kernel) bool {
-			return strings.HasPrefix(k.ID, o.kernel) || sameFile(k.File, o.kernel)
-		}
+		match = func(k attach.Kernel) bool { return strings.HasPrefix(k.ID, o.kernel) }
 	case o.notebook != "":
 		match = func(k attach.Kernel) bool { return k.Notebook != "" && sameFile(k.Notebook, o.notebook) }
 	default:

@@ -225,7 +225,7 @@ func TestStateOf(t *testing.T) {
 		}
 	}
 	state(file, kernelhook.Bare)
-	o, err := kernelhook.NewOffer(run, file, "dev", source{})
+	o, err := kernelhook.NewOffer(run, file, "dev", answers{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -238,7 +238,7 @@ func TestStateOf(t *testing.T) {
 	full := write(t, filepath.Join(run, "full"), "")
 	t.Setenv("TMPDIR", run)
 	there := write(t, filepath.Join(run, "kernel-2.json"), connection(2))
-	elsewhere, err := kernelhook.NewOffer(full, there, "", source{})
+	elsewhere, err := kernelhook.NewOffer(full, there, "", answers{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -197,7 +197,7 @@ func (c *Client) Inject(ctx context.Context, language string, n Names) error {
 		code = append(code, l.Put("NBHUSH_ENDPOINT", n.Endpoint), l.Put("NBHUSH_TOKEN", n.Token))
 	}
 	for _, name := range n.Names {
-		code = append(code, l.Set(n.Program, name))
+		code = append(code, l.Hold(n.Program, name))
 	}
 	for _, one := range code {
 		if err := c.execute(ctx, one, ""); err != nil {
@@ -205,6 +205,15 @@ func (c *Client) Inject(ctx context.Context, language string, n Names) error {
 		}
 	}
 	return nil
+}
+
+// Execute has the kernel execute code, after what it was sent before, without a
+// trace in what its other clients see, and returns when it has.
+func (c *Client) Execute(ctx context.Context, code string) error {
+	if err := c.connect(ctx); err != nil {
+		return err
+	}
+	return c.execute(ctx, code, "")
 }
 
 // LanguageError says that nobody knows how to set a variable in this language.

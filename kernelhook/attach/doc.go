@@ -11,6 +11,8 @@
 //	                                      │ registered as the kernel's
 //	                                      └── the agent: policy, audit
 //
+//	   the kernel <── silent execute: ask nbhush follow ── Serve <── the agent's epoch file
+//
 // The code that the kernel executes holds names, an endpoint that only this
 // user can reach, and its token, and never a value. Serve ends with the kernel.
 //

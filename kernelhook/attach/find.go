@@ -58,7 +58,7 @@ func (p Places) Kernels(ctx context.Context) ([]Kernel, error) {
 		wg.Go(func() {
 			slots <- struct{}{}
 			defer func() { <-slots }()
-			if !p.answers(ctx, file) {
+			if !p.Answers(ctx, file) {
 				return
 			}
 			k, err := p.look(file)
@@ -128,9 +128,9 @@ func IDOf(file string) (id string, ok bool) {
 	return strings.CutSuffix(id, ".json")
 }
 
-// answers reports whether a kernel answers its heartbeat. Files of kernels that
+// Answers reports whether a kernel answers its heartbeat. Files of kernels that
 // have ended are many where they were killed; a refused connection costs nothing.
-func (p Places) answers(ctx context.Context, file string) bool {
+func (Places) Answers(ctx context.Context, file string) bool {
 	ctx, cancel := context.WithTimeout(ctx, answerTime)
 	defer cancel()
 	at, _, err := kernelhook.Connection(file)
@@ -160,7 +160,8 @@ func (p Places) look(file string) (k Kernel, err error) {
 	if err != nil {
 		return k, err
 	}
-	k.ID, _ = IDOf(file)
+	// One that lies elsewhere may be called anything.
+	k.ID = strings.TrimSuffix(strings.TrimPrefix(filepath.Base(file), "kernel-"), ".json")
 	if k.State, k.Profile, err = kernelhook.StateOf(p.Run, k.File); err != nil {
 		return k, err
 	}

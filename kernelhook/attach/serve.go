@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 
 	"github.com/nbhush/nbhush/agent/api"
 	"github.com/nbhush/nbhush/agent/secret"
@@ -37,6 +38,13 @@ type Serving struct {
 	Kernel api.Kernel      // Attached and what else is known of it
 	Names  []secret.Name   // that it will ask for at once: if it may not have them, nothing is served
 	Ready  func(endpoint, token, since string) error
+
+	// Client is of the kernel, and Serve's until it returns; nil where there is no connection
+	// file. What follows is for a kernel that has no code of its own that asks for changes.
+	Client   *Client
+	Language string                         // language_info.name
+	Program  string                         // path of nbhush
+	Up       func(ctx context.Context) bool // reports whether an agent runs, and starts none
 }
 
 // Serve answers a running kernel until it has ended or ctx has.
@@ -69,28 +77,41 @@ func Serve(ctx context.Context, s Serving) error {
 			Mend: "leave --profile out",
 		}
 	}
-	offer, err := kernelhook.NewOffer(s.RunDir, s.File, grant.Profile, source{s.Agent})
+	from := source{s.Agent}
+	follower := kernelhook.NewFollower(from, s.Program, nil)
+	offer, err := kernelhook.NewOffer(s.RunDir, s.File, grant.Profile, answers{from, follower})
 	if err != nil {
 		return err
 	}
 	if err := s.Ready(offer.Endpoint, offer.Token, since); err != nil {
 		return errors.Join(err, offer.Close())
 	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	var following sync.WaitGroup
+	if l, _ := inject.LanguageOf(s.Language); l.Follows() && s.Client != nil {
+		following.Go(func() { s.follow(ctx, follower) })
+	}
 	select {
 	case <-s.Ended:
 	case <-ctx.Done():
 	}
+	cancel()
+	following.Wait()
 	return offer.Close()
 }
 
-// source is the agent to inject.Server.
+// answers is what the kernel asks.
+type answers struct {
+	source
+	*kernelhook.Follower
+}
+
+// source is the agent to answers.
 type source struct{ Agent }
 
 // Know does nothing: no output of the kernel passes here.
 func (source) Know(string, secret.Value) {}
-
-// Follow says that what is there stays: nobody tells such a kernel to ask.
-func (source) Follow(string, secret.Value) (secret.Value, bool) { return secret.Value{}, true }
 
 // Consent says no: the user's answer would not pass here either.
 func (source) Consent(_ context.Context, q inject.Question) (secret.Value, error) {

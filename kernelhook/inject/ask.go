@@ -25,6 +25,16 @@ func Ask(ctx context.Context, endpoint, token string, names []string) ([]secret.
 	return ask(ctx, endpoint, token, "consent", names)
 }
 
+// Hold asks for the value of one name that is put into the environment of the kernel,
+// where it is followed from then on. The value is the caller's to wipe.
+func Hold(ctx context.Context, endpoint, token, name string) (secret.Value, error) {
+	values, err := ask(ctx, endpoint, token, "hold", []string{name})
+	if err != nil {
+		return secret.Value{}, err
+	}
+	return values[0], nil
+}
+
 // Follow asks the endpoint what has to stand in the place of a variable that has this
 // value now. same: what is there stays. The value is the caller's to wipe.
 func Follow(ctx context.Context, endpoint, token, name string, now secret.Value) (v secret.Value, same bool, err error) {
@@ -72,7 +82,7 @@ func exchange(ctx context.Context, endpoint string, frames [][]byte) ([][]byte, 
 	if err != nil {
 		return nil, &api.Error{
 			Code: api.CodeAway, Message: fmt.Sprintf("the kernel's endpoint does not answer: %v", err),
-			Mend: "restart the kernel; if it was not started behind nbhush, run: nbhush jupyter status",
+			Mend: "restart the kernel, or give it its secrets again: nbhush inject NAME (nbhush jupyter status says what starts behind nbhush)",
 		}
 	}
 	if len(reply) == 2 && string(reply[0]) == "error" {

@@ -51,11 +51,19 @@ func (s source) Refresh(_ context.Context, held []api.Held) (r api.Refreshed, er
 	return r, nil
 }
 
-func (s source) Follow(name string, v secret.Value) (secret.Value, bool) {
-	if string(v.Reveal()) != s[name] {
-		return secret.Value{}, true
+func (s source) Hold(ctx context.Context, name string) (secret.Value, error) {
+	v, err := s.Get(ctx, name)
+	return secret.New(append([]byte("held "), v.Reveal()...)), err
+}
+
+func (s source) Follow(_ context.Context, name string, v secret.Value) (secret.Value, bool, error) {
+	switch {
+	case name == "DENIED":
+		return secret.Value{}, false, &api.Error{Code: api.CodeDenied, Message: "not for you"}
+	case string(v.Reveal()) != s[name]:
+		return secret.Value{}, true, nil
 	}
-	return secret.New([]byte(s["next "+name])), false
+	return secret.New([]byte(s["next "+name])), false, nil
 }
 
 func (s source) Profile(context.Context) (api.Profile, error) {
@@ -275,5 +283,15 @@ func TestFollow(t *testing.T) {
 	}
 	if _, _, err := Follow(t.Context(), endpoint, token, "no name", secret.New([]byte("now"))); err == nil {
 		t.Error("what is no name was taken")
+	}
+	var e *api.Error
+	if _, _, err := Follow(t.Context(), endpoint, token, "DENIED", secret.New([]byte("now"))); !errors.As(err, &e) || e.Code != api.CodeDenied {
+		t.Errorf("denied: %v", err)
+	}
+	if v, err := Hold(t.Context(), endpoint, token, "A"); err != nil || string(v.Reveal()) != "held now" {
+		t.Errorf("hold: %q, %v", v.Reveal(), err)
+	}
+	if _, err := Hold(t.Context(), endpoint, token, "NONE"); err == nil {
+		t.Error("a value of none is held")
 	}
 }

@@ -17,7 +17,8 @@ type Language struct {
 	quote func(text string) string // a string literal
 	shell bool                     // code starts programs by a line for the shell
 	set   string                   // statements; see expand
-	drop  string                   // statements that take an empty one away; "" where Follow makes no code
+	drop  string                   // statements that take an empty one away; "" where the code of set does, or Python's own follows
+	each  bool                     // each cell is a process of its own, and what set does is done anew in each
 	put   string                   // statements that put the literal @text@ there
 	read  string                   // an expression
 	ask   string                   // an expression to write by hand
@@ -25,7 +26,8 @@ type Language struct {
 
 // Errors of the languages themselves may repeat what they refuse, so the code
 // refuses it first. In the texts below, @name@ is the name itself, @lit@ the literal of it and
-// @prog@ the literal of the program's path, or of the shell's word for it; @verb@ is its command.
+// @prog@ the literal of the program's path, or of the shell's word for it; @verb@ is its command,
+// which for "follow" has to see what is there now.
 var languages = []Language{
 	{
 		Name: "python", also: []string{"python3", "xpython"}, quote: quotePython,
@@ -55,11 +57,12 @@ invisible()`,
 	},
 	{
 		Name: "julia", quote: quoteJulia,
-		set: `let value = read(Cmd([@prog@, "get", @lit@]), String)
+		set: `let value = read(Cmd([@prog@, "@verb@", @lit@]), String)
     '\0' in value && error("@name@ has a zero byte, which no environment can hold")
     ENV[@lit@] = value
     nothing
 end`,
+		drop: `isempty(get(ENV, @lit@, "x")) && delete!(ENV, @lit@);`,
 		put:  `ENV[@lit@] = @text@;`,
 		read: `ENV[@lit@]`,
 		ask:  "read(`nbhush get @name@`, String)",
@@ -88,8 +91,8 @@ end`,
 	},
 	{
 		Name: "bash", also: []string{"zsh"}, quote: quoteBash,
-		// An x behind it keeps the shell from taking away newlines at the end.
-		set:  `if @name@=$(@prog@ @verb@ @name@ && printf x); then @name@=${@name@%x}; export @name@; else unset @name@; false; fi`,
+		// An x behind it keeps the shell from taking away newlines at the end. What is there stays where nothing comes.
+		set:  `if nbhush_value__=$(@prog@ @verb@ @name@ && printf x); then export @name@="${nbhush_value__%x}"; unset nbhush_value__; else unset nbhush_value__; false; fi`,
 		drop: `test -n "$@name@" || unset @name@`,
 		put:  `export @name@=@text@`,
 		read: `"$@name@"`,
@@ -104,17 +107,21 @@ end`,
 		set: `import "os"
 import "os/exec"
 var A1_nbhush_@name@ = func() error {
-	cmd := exec.Command(@prog@, "get", @lit@)
+	cmd := exec.Command(@prog@, "@verb@", @lit@)
 	cmd.Stderr = os.Stderr
 	value, err := cmd.Output()
-	if err == nil {
+	switch {
+	case err == nil && len(value) == 0:
+		err = os.Unsetenv(@lit@)
+	case err == nil:
 		err = os.Setenv(@lit@, string(value))
 	}
 	if err != nil {
-		os.Stderr.WriteString("nbhush get @name@ failed: " + err.Error() + "\n")
+		os.Stderr.WriteString("nbhush @verb@ @name@ failed: " + err.Error() + "\n")
 	}
 	return err
 }()`,
+		each: true,
 		put: `import "os"
 var A0_nbhush_@name@ = os.Setenv(@lit@, @text@)`,
 		read: `os.Getenv(@lit@)`,
@@ -144,14 +151,16 @@ var A0_nbhush_@name@ = os.Setenv(@lit@, @text@)`,
 	{
 		Name: "java", quote: quoteUTF16, // whose environment does not change: a property
 		set: `{
-    var start = new ProcessBuilder(@prog@, "get", @lit@).redirectError(ProcessBuilder.Redirect.INHERIT);
-    for (var k : new String[] {"NBHUSH_ENDPOINT", "NBHUSH_TOKEN"}) // as Put has put them
+    var start = new ProcessBuilder(@prog@, "@verb@", @lit@).redirectError(ProcessBuilder.Redirect.INHERIT);
+    for (var k : new String[] {"NBHUSH_ENDPOINT", "NBHUSH_TOKEN", @lit@}) // the first two as Put has put them
         if (System.getProperty(k) != null) start.environment().put(k, System.getProperty(k));
     var run = start.start();
     var value = run.getInputStream().readAllBytes();
     if (run.waitFor() != 0) throw new RuntimeException("nbhush get @name@ failed");
     System.setProperty(@lit@, new String(value, java.nio.charset.StandardCharsets.UTF_8));
 }`,
+		// An empty property stands before a variable that cannot be taken away.
+		drop: `if (System.getenv(@lit@) == null && System.getProperty(@lit@, "x").isEmpty()) System.clearProperty(@lit@);`,
 		put:  `System.setProperty(@lit@, @text@);`,
 		read: `System.getProperty(@lit@, System.getenv(@lit@))`,
 		ask:  `new String(new ProcessBuilder("nbhush", "get", @lit@).start().getInputStream().readAllBytes())`,
@@ -159,14 +168,15 @@ var A0_nbhush_@name@ = os.Setenv(@lit@, @text@)`,
 	{
 		Name: "scala", quote: quoteUTF16,
 		set: `locally {
-  val start = new java.lang.ProcessBuilder(@prog@, "get", @lit@).redirectError(java.lang.ProcessBuilder.Redirect.INHERIT)
-  for (k <- Seq("NBHUSH_ENDPOINT", "NBHUSH_TOKEN"); v <- sys.props.get(k)) start.environment().put(k, v)
+  val start = new java.lang.ProcessBuilder(@prog@, "@verb@", @lit@).redirectError(java.lang.ProcessBuilder.Redirect.INHERIT)
+  for (k <- Seq("NBHUSH_ENDPOINT", "NBHUSH_TOKEN", @lit@); v <- sys.props.get(k)) start.environment().put(k, v)
   val run = start.start()
   val value = run.getInputStream.readAllBytes()
   if (run.waitFor() != 0) throw new RuntimeException("nbhush get @name@ failed")
   System.setProperty(@lit@, new String(value, java.nio.charset.StandardCharsets.UTF_8))
   ()
 }`,
+		drop: `if (System.getenv(@lit@) == null && System.getProperty(@lit@, "x").isEmpty()) { System.clearProperty(@lit@); () }`,
 		put:  `System.setProperty(@lit@, @text@); ()`,
 		read: `sys.props.getOrElse(@lit@, sys.env(@lit@))`,
 		ask:  `scala.sys.process.Process(Seq("nbhush", "get", @lit@)).!!`,
@@ -213,14 +223,31 @@ func LanguageOf(name string) (Language, bool) {
 // under its own name. In Java and Scala it becomes a system property.
 func (l Language) Set(path string, name secret.Name) string { return l.call(path, "get", name) }
 
-// Follows reports whether Follow has code for the language.
-func (l Language) Follows() bool { return l.drop != "" }
+// Hold is Set, and the program (nbhush hold) notes that the kernel has the value
+// in its environment, for Follow. Where each cell is a process of its own it is Set.
+func (l Language) Hold(path string, name secret.Name) string {
+	if l.each {
+		return l.Set(path, name)
+	}
+	return l.call(path, "hold", name)
+}
+
+// Follows reports whether Follow has code for the language. Python has code of its own for that.
+func (l Language) Follows() bool { return l.drop != "" || l.each }
+
+// Each reports whether each cell is a process of its own, which Follow's code
+// has ask again.
+func (l Language) Each() bool { return l.each }
 
 // Follow returns the code that has the program (nbhush follow) say what has to
 // stand in the place of the kernel's environment variable of this name, and puts
 // that there, or takes the variable away.
 func (l Language) Follow(path string, name secret.Name) string {
-	return l.call(path, "follow", name) + "\n" + l.expand(l.drop, "", name)
+	code := l.call(path, "follow", name)
+	if l.drop != "" {
+		code += "\n" + l.expand(l.drop, "", name)
+	}
+	return code
 }
 
 func (l Language) call(path, verb string, name secret.Name) string {

@@ -35,9 +35,11 @@ type Source interface {
 	Consent(ctx context.Context, q Question) (secret.Value, error)
 	// Refresh says which of the values that the kernel holds have to change. It asks nobody.
 	Refresh(ctx context.Context, held []api.Held) (api.Refreshed, error)
+	// Hold is Get for who puts the value into the kernel's environment, where it is followed.
+	Hold(ctx context.Context, name string) (secret.Value, error)
 	// Follow says what has to stand in the place of an environment variable that has this
 	// value now: an empty one for none. It is the caller's to wipe. same: what is there stays.
-	Follow(name string, value secret.Value) (v secret.Value, same bool)
+	Follow(ctx context.Context, name string, value secret.Value) (v secret.Value, same bool, err error)
 	// Profile returns the profile that is on.
 	Profile(ctx context.Context) (api.Profile, error)
 	// Refused notes that a process asked that does not belong to the kernel.
@@ -143,9 +145,16 @@ func (s *Server) ask(from func() zsock.Conn, request [][]byte) ([][]byte, []secr
 		return s.refresh(names)
 	case verb == "follow" && len(names) == 2:
 		return s.follow(string(names[0]), names[1])
-	case verb != "get" || len(names) == 0 || len(names) > maxNames:
-		return nil, nil, &api.Error{Code: api.CodeBadInput, Message: "the request names no secret, or too many"}
+	case verb == "hold" && len(names) == 1:
+		return s.get(s.source.Hold, names)
+	case verb == "get" && len(names) > 0 && len(names) <= maxNames:
+		return s.get(s.source.Get, names)
 	}
+	return nil, nil, &api.Error{Code: api.CodeBadInput, Message: "the request names no secret, or too many"}
+}
+
+// get answers with the values of names, as one of the source's functions has them.
+func (s *Server) get(value func(context.Context, string) (secret.Value, error), names [][]byte) ([][]byte, []secret.Value, error) {
 	reply := [][]byte{[]byte("ok")}
 	var values []secret.Value
 	for _, n := range names {
@@ -153,7 +162,7 @@ func (s *Server) ask(from func() zsock.Conn, request [][]byte) ([][]byte, []secr
 		if err != nil {
 			return nil, values, err
 		}
-		v, err := s.source.Get(s.ctx, name)
+		v, err := value(s.ctx, name)
 		if err != nil {
 			return nil, values, err
 		}
@@ -201,7 +210,10 @@ func (s *Server) follow(name string, value []byte) ([][]byte, []secret.Value, er
 	now := secret.New(bytes.Clone(value))
 	clear(value)
 	defer now.Wipe()
-	v, same := s.source.Follow(name, now)
+	v, same, err := s.source.Follow(s.ctx, name, now)
+	if err != nil {
+		return nil, nil, err
+	}
 	if same {
 		return [][]byte{[]byte("ok"), []byte("same")}, nil, nil
 	}

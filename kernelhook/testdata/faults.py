@@ -82,7 +82,7 @@ tell(what="the next one", got=[d.poll(LIMIT * 1000), count()])
 gone = """
 import sys, json, os, time
 from jupyter_client import BlockingKernelClient
-kc = BlockingKernelClient(); kc.load_connection_file(sys.argv[1]); kc.start_channels(); kc.wait_for_ready(timeout=60)
+kc = BlockingKernelClient(); kc.load_connection_file(sys.argv[1]); kc.start_channels(hb=False); kc.wait_for_ready(timeout=60)
 kc.execute(sys.argv[2], allow_stdin=True)
 while True:
     m = kc.get_stdin_msg(timeout=60) if 'input' in sys.argv[2] else kc.get_iopub_msg(timeout=60)

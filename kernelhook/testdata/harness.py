@@ -10,7 +10,7 @@ from jupyter_client.kernelspec import KernelSpec
 from jupyter_client.manager import KernelManager
 
 HOOK = json.loads(os.environ["NBHUSH_TEST_HOOK"])  # argv before -f
-LIMIT = float(os.environ.get("NBHUSH_TEST_LIMIT", "60"))
+LIMIT = float(os.environ.get("NBHUSH_TEST_LIMIT", "120"))
 
 
 class Manager(KernelManager):

@@ -1,7 +1,8 @@
 """Runs notebooks behind the hook, as many as can run here in a limit of seconds, and counts what was taken out.
 
-real.py FOLDER SECONDS. A notebook runs if it is Python, needs nothing but the standard library and
-what the test environment has, and leaves the machine alone. There is no network.
+real.py FOLDER SECONDS CELL NOTEBOOK: the last two are the seconds that a cell and a notebook have.
+A notebook runs if it is Python, needs nothing but the standard library and what the test environment
+has, and leaves the machine alone. There is no network.
 """
 import asyncio
 import glob
@@ -12,7 +13,7 @@ from harness import *
 import nbformat
 from nbclient import NotebookClient
 
-folder, seconds = os.path.abspath(sys.argv[1]), float(sys.argv[2])
+folder, (seconds, cell, whole) = os.path.abspath(sys.argv[1]), map(float, sys.argv[2:])
 HERE = set(sys.stdlib_module_names) | {"IPython", "ipywidgets", "pandas", "numpy", "matplotlib", "mpl_toolkits", "jupyter_client", "ipykernel", "dateutil", "PIL", "yaml", "requests", "nbformat"}
 TOUCHES = re.compile(r"^\s*[!%]|os\.(system|remove|unlink|rmdir|kill|popen|exec|fork|rename)|shutil|subprocess|Popen|pip |conda |apt|unlink\(|rmtree|socket|ctypes|multiprocessing|while True|input\(|getpass", re.M)
 BASIC = re.compile(r"^\s*%(matplotlib|config|load_ext|time|timeit|precision)[^\n]*$", re.M)
@@ -46,9 +47,9 @@ for path in sorted(glob.glob(os.path.join(folder, "*.ipynb"))):
         if c.cell_type == "code":
             c.outputs = []
     km = Manager()
-    client = NotebookClient(nb, km=km, timeout=4, interrupt_on_timeout=True, allow_errors=True, resources={"metadata": {"path": os.getcwd()}})
+    client = NotebookClient(nb, km=km, timeout=cell, interrupt_on_timeout=True, allow_errors=True, resources={"metadata": {"path": os.getcwd()}})
     try:
-        asyncio.run(asyncio.wait_for(client.async_execute(), 12))
+        asyncio.run(asyncio.wait_for(client.async_execute(), whole))
     except Exception as e:
         print(os.path.basename(path), type(e).__name__, file=sys.stderr)
     finally:

@@ -27,7 +27,7 @@ import requests
 import websocket
 from jupyter_client.connect import write_connection_file
 
-LIMIT = 90
+LIMIT = 180
 USERS = {"ann": 61001, "bob": 61002, "gate": 61003}  # and their groups
 HUB = "http://127.0.0.1:8000"
 CONFIG = """
@@ -65,9 +65,9 @@ import sys
 from jupyter_client import BlockingKernelClient
 kc = BlockingKernelClient(connection_file=sys.argv[1])
 kc.load_connection_file()
-kc.start_channels()
-kc.wait_for_ready(timeout=60)
-kc.execute_interactive("import os; print(os.getuid(), os.environ['TOKEN'])", timeout=60)
+kc.start_channels(hb=False)  # with it, wait_for_ready gives up when one beat is a second late
+kc.wait_for_ready(timeout=90)
+kc.execute_interactive("import os; print(os.getuid(), os.environ['TOKEN'])", timeout=90)
 """
 
 
@@ -240,7 +240,7 @@ def gateway(told, folder):
         os.chmod(file, 0o640)
         argv = ["nbhush", "kernel", "-f", file, "--", sys.executable, "-m", "ipykernel_launcher", "-f", file]
         kernel = subprocess.Popen(argv, stdout=sys.stderr, **ann)
-        done = subprocess.run([sys.executable, "-c", CLIENT, file], stdout=subprocess.PIPE, text=True, **account(folder, owner))
+        done = subprocess.run([sys.executable, "-c", CLIENT, file], stdout=subprocess.PIPE, text=True, check=True, **account(folder, owner))
         told[case] = {"client": done.stdout}
         for name in ("gate", "bob"):
             told[case][name] = stranger(folder, name, ports=ports(file))["ports"]

@@ -18,26 +18,35 @@ usage: session.py FILE
 Everything is printed as it is said.
 """
 
+import contextlib
+import faulthandler
 import glob
 import http.server
 import json
 import os
 import queue
+import random
 import re
 import shlex
+import signal
 import socket
 import subprocess
 import sys
 import threading
 import time
+import traceback
 import urllib.request
 
 from jupyter_client.blocking import BlockingKernelClient
 from jupyter_client.kernelspec import KernelSpec
+from jupyter_client.localinterfaces import local_ips
 from jupyter_client.manager import KernelManager
 from jupyter_core.paths import jupyter_runtime_dir
 
-LIMIT = 60
+LIMIT = 120
+# An address of this session's own: nobody else's kernel or connection takes a port there before the kernel that it was found for.
+ADDRESS = "127.%d.%d.%d" % (random.randrange(1, 255), random.randrange(256), random.randrange(1, 255))
+local_ips().append(ADDRESS)
 os.environ["PATH"] += os.pathsep + os.path.dirname(sys.executable)
 kernels = {}
 counts = {}  # of the last cells
@@ -45,7 +54,7 @@ background = []
 
 
 def client(km):
-    """Connect, and wait until the kernel answers on shell and is heard on iopub. No heartbeat is asked: one may be late."""
+    """Connect, and wait until the kernel answers on shell and is heard on iopub, or has ended. No heartbeat is asked: one may be late."""
     kc = km.client()
     kc.start_channels(hb=False)
 
@@ -57,7 +66,7 @@ def client(km):
                     pass
             return True
         except queue.Empty:
-            return False
+            return isinstance(km, KernelManager) and not km.is_alive()
 
     wait(answers)
     return kc
@@ -75,10 +84,25 @@ class Other(KernelManager):
 
 def start(name, folder=".", manager=KernelManager, **kw):
     os.makedirs(jupyter_runtime_dir(), mode=0o700, exist_ok=True)
-    km = manager(connection_file=os.path.join(jupyter_runtime_dir(), "kernel-%s-%d.json" % (name, os.getpid())), **kw)
-    km.start_kernel(cwd=os.path.abspath(folder))
-    kernels[name] = km, None  # it ends with this program, also if it does not answer
-    kernels[name] = km, client(km)
+    for _ in range(3):  # a port that was found may still be taken by another kernel of this session
+        km = manager(ip=ADDRESS, connection_file=os.path.join(jupyter_runtime_dir(), "kernel-%s-%d.json" % (name, os.getpid())), **kw)
+        kernels[name] = km, None  # it ends with this program, also if it does not answer
+        km.start_kernel(cwd=os.path.abspath(folder))
+        kernels[name] = km, client(km)
+        if km.is_alive():
+            return
+    sys.exit("%s ended" % name)
+
+
+def end(km):
+    """End a kernel, by a signal as shutdown_kernel(now=True) does, and without what else that waits for."""
+    if not isinstance(km, KernelManager):
+        km.shutdown_kernel(now=True)
+    elif km.has_kernel:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(km.provisioner.pid, signal.SIGKILL)
+        km.provisioner.process.wait(LIMIT)
+        km.cleanup_connection_file()
 
 
 class Server:
@@ -184,9 +208,12 @@ class Hub(Server):
 
 
 def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
+    """A port of those that no system gives to who asks for any: nobody gets it by chance before the server has it."""
+    while True:
+        port = random.randrange(20000, 30000)
+        with contextlib.suppress(OSError), socket.socket() as s:
+            s.bind(("127.0.0.1", port))
+            return port
 
 
 def wait(condition, why=lambda: ""):
@@ -266,7 +293,7 @@ def main(lines):
         elif words[0] == "kill":
             km, kc = kernels.pop(words[1])
             kc.stop_channels()
-            km.shutdown_kernel(now=True)
+            end(km)
         elif words[0] == "heard":
             said = ""
             while words[1] not in said:
@@ -281,17 +308,36 @@ def main(lines):
         sys.stdout.flush()
 
 
-try:
-    with open(sys.argv[1]) as f:
-        main(f)
-finally:
-    for km, kc in kernels.values():
-        if kc:
-            kc.stop_channels()
-        km.shutdown_kernel(now=True)
+def end_all():
+    for km, _ in list(kernels.values()):
+        end(km)
     for server in Server.running.values():
         server.terminate()
         server.wait()
-    for process in background:
-        process.terminate()
-        print("said:", process.communicate(timeout=LIMIT)[1], end="")
+
+
+def give_up():
+    """Where it hangs is said, and nothing of it is left."""
+    faulthandler.dump_traceback()
+    end_all()
+    os._exit(1)
+
+
+hung = threading.Timer(5 * LIMIT, give_up)
+hung.daemon = True
+hung.start()
+code = 1
+try:
+    with open(sys.argv[1]) as f:
+        main(f)
+    code = 0
+except SystemExit as e:
+    print(e, file=sys.stderr)
+except BaseException:
+    traceback.print_exc()
+end_all()
+for process in background:
+    process.terminate()
+    print("said:", process.communicate(timeout=LIMIT)[1], end="")
+sys.stdout.flush()
+os._exit(code)  # what is still connected is not waited for
