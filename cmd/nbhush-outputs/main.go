@@ -1,3 +1,7 @@
+// Nobody needs to look, in a thread of its own, whether the processors become more.
+//
+//go:debug updatemaxprocs=0
+
 // Command nbhush-outputs is nbstripout for one notebook, with no more to start
 // than that takes. A link to it may be called nbstripout.
 //

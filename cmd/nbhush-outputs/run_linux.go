@@ -31,11 +31,13 @@ func strip() int {
 	if err != nil {
 		return fail("read standard input: " + err.Error())
 	}
-	out, err := outputs.Strip(src, outputs.Options{})
+	stripper := outputs.New(outputs.Options{})
+	out, err := stripper.Strip(src)
 	if err != nil {
 		_ = writeAll(2, []byte(outputs.Words(err, "on stdin", "stdin")+err.Error()+"\n"))
 		return 1
 	}
+	out, _ = stripper.Form(out)
 	if bytes.Contains(out, []byte("\r\n")) { // as nbstripout; none is inside of a string
 		out = bytes.ReplaceAll(out, []byte("\r\n"), []byte("\n"))
 	}
@@ -75,6 +77,10 @@ func blocks(fd uintptr) bool {
 	return errno == 0 && flags&syscall.O_NONBLOCK == 0
 }
 
+// small is where small files are read, one after the other, without fresh memory for each.
+var small [4096]byte
+
+// readFile returns what is valid until it is called again.
 func readFile(path string) ([]byte, error) {
 	for {
 		fd, err := syscall.Open(path, syscall.O_RDONLY|syscall.O_CLOEXEC, 0)
@@ -84,7 +90,7 @@ func readFile(path string) ([]byte, error) {
 		if err != nil {
 			return nil, err
 		}
-		b, err := readAll(fd)
+		b, err := readTo(small[:0], fd)
 		_ = syscall.Close(fd)
 		return b, err
 	}
@@ -97,7 +103,11 @@ func readAll(fd int) ([]byte, error) {
 	if syscall.Fstat(fd, &st) == nil && st.Mode&syscall.S_IFMT == syscall.S_IFREG && st.Size < 1<<31 {
 		size += int(st.Size)
 	}
-	b := make([]byte, 0, size)
+	return readTo(make([]byte, 0, size), fd)
+}
+
+// readTo appends what is left to read to b.
+func readTo(b []byte, fd int) ([]byte, error) {
 	for {
 		if len(b) == cap(b) {
 			b = slices.Grow(b, len(b))

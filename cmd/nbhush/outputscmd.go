@@ -37,7 +37,7 @@ type outputsOptions struct {
 	install, uninstall, isInstalled, status, version bool
 	global, system, help, process                    bool
 	attributes, python                               string
-	asNbstripout                                     bool // called by that name, whose line ends are the system's
+	asNbstripout                                     bool // called by that name: what is written has nbstripout's form, and the system's line ends
 }
 
 // outputsArgs returns the arguments for runOutputs if the command line asks for
@@ -110,12 +110,12 @@ func outputsProcess(ctx context.Context, u *ui, o outputsOptions) int {
 			if rules.LeftOut(o.leaveOut, path) {
 				return src, nil
 			}
-			out, err := stripper.Strip(src)
+			out, _, err := o.strip(stripper, src)
 			var broken *notebook.NotNotebookError
 			if errors.As(err, &broken) { // such as one with a merge conflict: it has no outputs
 				return src, nil
 			}
-			return o.lineEnds(out), err
+			return out, err
 		},
 		Report: u.fail,
 	}
@@ -185,14 +185,13 @@ func stripOutputsStdin(u *ui, o outputsOptions) (bool, error) {
 	if 3*len(src) > collectAbove {
 		debug.SetMemoryLimit(3 * int64(len(src)))
 	}
-	out, err := outputs.Strip(src, o.Options)
+	out, changed, err := o.strip(outputs.New(o.Options), src)
 	if err != nil {
 		return false, inItsWords(err, "on stdin", "stdin")
 	}
-	changed := !bytes.Equal(src, out)
 	switch {
 	case !o.dryRun:
-		_, err = u.out.Write(o.lineEnds(out))
+		_, err = u.out.Write(out)
 	case changed:
 		u.printf("Dry run: would have stripped input from stdin\n")
 	}
@@ -220,22 +219,35 @@ func stripOutputsFile(u *ui, o outputsOptions, file string) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	out, err := outputs.Strip(src, o.Options)
+	out, changed, err := o.strip(outputs.New(o.Options), src)
 	if err != nil {
 		return false, err
 	}
-	changed := !bytes.Equal(src, out)
 	switch {
 	case o.dryRun:
 		if changed {
 			u.printf("Dry run: would have stripped %s\n", file)
 		}
 	case o.textconv:
-		_, err = u.out.Write(o.lineEnds(out))
+		_, err = u.out.Write(out)
 	case changed:
-		err = savefile.Swap(file, o.lineEnds(out), st)
+		err = savefile.Swap(file, out, st)
 	}
 	return changed, err
+}
+
+// strip returns src as it is to be written, and whether that is more than
+// another form: a file with nothing to strip is left alone.
+func (o *outputsOptions) strip(s *outputs.Stripper, src []byte) (out []byte, changed bool, err error) {
+	if out, err = s.Strip(src); err != nil {
+		return nil, false, err
+	}
+	changed = !bytes.Equal(src, out)
+	if o.asNbstripout {
+		formed, added := s.Form(out)
+		out, changed = formed, changed || added
+	}
+	return o.lineEnds(out), changed, nil
 }
 
 // lineEnds returns out with the ends of lines that are asked for. None of them

@@ -220,7 +220,7 @@ Examples:
   nbhush strip --outputs analysis.ipynb      in place; folders and patterns, too
   nbhush strip --outputs --verify .          only say which; exits with 1 if there are any
   nbhush strip --outputs < in.ipynb > out.ipynb
-  ln -s "$(command -v nbhush-outputs)" ~/.local/bin/nbstripout      the same by its name
+  ln -s "$(command -v nbhush-outputs)" ~/.local/bin/nbstripout      by its name, in its form too
 
 Flags:
 `)

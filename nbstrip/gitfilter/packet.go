@@ -37,8 +37,8 @@ type packets struct {
 }
 
 func newPackets(r io.Reader, w io.Writer) *packets {
-	// Twice a packet: so one read of a full pipe is one system call.
-	return &packets{r: bufio.NewReaderSize(r, 2*maxPacket), w: bufio.NewWriterSize(w, 2*maxPacket)}
+	// What is larger than the reader's buffer is read to where it belongs. Twice a packet is written at once.
+	return &packets{r: bufio.NewReaderSize(r, 8<<10), w: bufio.NewWriterSize(w, 2*maxPacket)}
 }
 
 // length reads the head of a packet and returns the length of its payload, or

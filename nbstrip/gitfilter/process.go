@@ -32,6 +32,8 @@ type conversation struct {
 
 // start does the handshake: welcome, version, capabilities.
 func start(r io.Reader, w io.Writer) (*conversation, error) {
+	widen(r)
+	widen(w)
 	c := &conversation{p: newPackets(r, w)}
 	hello, err := c.handshakeList()
 	if err != nil {

@@ -92,7 +92,7 @@ func (l *lexer) str() (span, error) {
 				l.pos += 2
 				continue
 			}
-			_, n := unescape(l.src[l.pos:])
+			_, n := Unescape(l.src[l.pos:])
 			if n == 0 {
 				return span{}, l.fail("a string holds an unknown escape")
 			}

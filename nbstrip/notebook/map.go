@@ -21,7 +21,7 @@ func (t Text) Map() Map {
 	for _, str := range t.strings {
 		pos, end := int(str.start), int(str.end&^escapedBit)
 		for pos < end {
-			char, n := unescape(t.src[pos:end])
+			char, n := Unescape(t.src[pos:end])
 			size := utf8.RuneLen(char)
 			if n == 0 {
 				n = verbatim(t.src[pos:end])

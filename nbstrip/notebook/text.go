@@ -197,7 +197,7 @@ func decode(dst, s []byte, limit int, binary bool) ([]byte, int) {
 			n += size
 			continue
 		}
-		char, size := unescape(s[n:])
+		char, size := Unescape(s[n:])
 		if size == 0 {
 			char, size = '\\', 1
 		}
@@ -221,8 +221,9 @@ func verbatim(s []byte) int {
 	return len(s)
 }
 
-// unescape decodes the escape that s begins with; n is its length, 0 for none.
-func unescape(s []byte) (char rune, n int) {
+// Unescape decodes the escape that s begins with; n is its length, 0 for none.
+// A surrogate that is alone becomes U+FFFD.
+func Unescape(s []byte) (char rune, n int) {
 	if s[0] != '\\' || len(s) < 2 {
 		return 0, 0
 	}

@@ -1,8 +1,10 @@
 // Package outputs takes outputs, counts and passing metadata out of notebooks,
-// as nbstripout 0.9 does, flag for flag, and leaves every other byte as it was.
+// as nbstripout 0.9 does, flag for flag, and leaves every other byte as it was,
+// unless it is asked for the form in which nbstripout writes notebooks anew.
 //
 //	src ── notebook.Parse ──> tree ── Strip marks what goes ──> edits ── notebook.Splice ──> out
-//	                            │
+//	                            │                                           │
+//	                            │                        under nbstripout's name: Form ──> out, as nbstripout writes it
 //	                            └ the insides of outputs are checked, not kept
 //
 // It looks for no secrets: that is what package nbstrip does, before or after.

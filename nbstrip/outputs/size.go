@@ -7,7 +7,7 @@ import (
 )
 
 // small reports whether out, as it will be, has at most MaxSize characters: those
-// of all strings, numbers and words in it, names of members not counted. nbstripout
+// of all strings, numbers and words in it, as Python prints them, names of members not counted. nbstripout
 // counts before it takes counts out, so that a second time may find it larger.
 func (s *Stripper) small(out *notebook.Node) bool {
 	if s.o.MaxSize == 0 && !out.Blank(s.src) {
@@ -37,5 +37,14 @@ func size(src []byte, n *notebook.Node) (sum int) {
 		}
 		return sum
 	}
-	return n.End - n.Start // true, false and null are as long as Python's words for them
+	switch token := src[n.Start:n.End]; string(token) {
+	case "NaN", "Infinity":
+		return len("nan")
+	case "-Infinity":
+		return len("-inf")
+	case "true", "false", "null": // Python's words are as long
+		return len(token)
+	default:
+		return len(appendNumber(nil, token))
+	}
 }

@@ -35,6 +35,9 @@ type Stripper struct {
 	edits  []notebook.Edit
 	out    []byte
 
+	checker checker
+	formed  []byte
+
 	// of the notebook at hand
 	src        []byte
 	keepOutput bool
@@ -54,12 +57,11 @@ func (s *Stripper) Strip(src []byte) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	s.src, s.keepOutput, s.cells = src, s.o.KeepOutput, 0
+	s.src, s.keepOutput = src, s.o.KeepOutput
 	if src[root.Start] != '{' {
 		return nil, &notebook.NotNotebookError{Line: 1, Reason: "it is no JSON object"}
 	}
-	isNote := root.Get("cells") == nil && root.Get("worksheets") == nil && root.Get("paragraphs") != nil
-	if s.o.Zeppelin || isNote {
+	if s.o.Zeppelin || isNote(root) {
 		s.zeppelin(root)
 	} else if err := s.notebook(root); err != nil {
 		return nil, err
@@ -72,6 +74,11 @@ func (s *Stripper) Strip(src []byte) ([]byte, error) {
 	}
 	s.out = notebook.AppendSplice(s.out[:0], src, s.edits)
 	return s.out, nil
+}
+
+// isNote reports whether root looks like a Zeppelin note.
+func isNote(root *notebook.Node) bool {
+	return root.Get("cells") == nil && root.Get("worksheets") == nil && root.Get("paragraphs") != nil
 }
 
 // zeppelin empties the results of all paragraphs.
@@ -99,10 +106,12 @@ func (s *Stripper) notebook(root *notebook.Node) error {
 	for i := range root.Items {
 		switch m := &root.Items[i]; m.Key {
 		case "cells":
+			s.cells = 0 // of two, nbstripout reads one
 			if err := s.all(m); err != nil {
 				return err
 			}
 		case "worksheets":
+			s.cells = 0
 			for j := range s.items(m, '[') {
 				if err := s.all(m.Items[j].Get("cells")); err != nil {
 					return err

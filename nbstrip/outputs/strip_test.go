@@ -78,6 +78,10 @@ func TestStrip(t *testing.T) {
 			name: "max size", o: Options{MaxSize: 16, KeepCount: true}, src: nb(`{"outputs": [` + out + `, {"output_type": "stream", "name": "x", "text": "éééé"}]}`),
 			want: nb(`{"outputs": [{"output_type": "stream", "name": "x", "text": "éééé"}]}`),
 		},
+		{
+			name: "max size of numbers", o: Options{MaxSize: 8}, src: nb(`{"outputs": [{"x": 1e5}, {"x": 1e6}, {"x": [NaN, -Infinity]}, {"x": [-Infinity, -Infinity, false]}]}`),
+			want: nb(`{"outputs": [{"x": 1e5}, {"x": [NaN, -Infinity]}]}`),
+		},
 		{name: "keep types", o: Options{KeepTypes: []string{"stream:stdout"}}, src: nb(`{"outputs": [` + result + `,` + out + `]}`), want: nb(`{"outputs": [` + out + `]}`)},
 		{name: "drop types", o: Options{KeepOutput: true, KeepCount: true, DropTypes: []string{"stream"}}, src: nb(`{"outputs": [` + out + `,` + result + `,` + out + `]}`), want: nb(`{"outputs": [` + result + `]}`)},
 		{name: "outputs with nothing in them", src: nb(`{"outputs": [{"a": [""]}, ` + out + `, {}]}`), want: nb(`{"outputs": [{"a": [""]}, {}]}`)},
@@ -149,17 +153,29 @@ func TestStripperForgets(t *testing.T) {
 	}
 }
 
-// FuzzStrip: no edits return the source; the result is clean and JSON still.
-func FuzzStrip(f *testing.F) {
+// goldens returns the paths of the golden notebooks.
+func goldens(tb testing.TB) []string {
+	tb.Helper()
 	paths, err := filepath.Glob("../../testdata/notebooks/*/in.ipynb")
 	if err != nil || len(paths) == 0 {
-		f.Fatalf("no golden notebooks (%v)", err)
+		tb.Fatalf("no golden notebooks (%v)", err)
 	}
-	for _, path := range paths {
-		src, err := os.ReadFile(path)
-		if err != nil {
-			f.Fatal(err)
-		}
+	return paths
+}
+
+func readFile(tb testing.TB, path string) []byte {
+	tb.Helper()
+	b, err := os.ReadFile(path)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return b
+}
+
+// FuzzStrip: no edits return the source; the result is clean and JSON still.
+func FuzzStrip(f *testing.F) {
+	for _, path := range goldens(f) {
+		src := readFile(f, path)
 		f.Add(src, uint8(0))
 		f.Add(src, uint8(0xff))
 	}

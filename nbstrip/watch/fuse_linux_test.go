@@ -1,6 +1,7 @@
 package watch
 
 import (
+	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -9,21 +10,20 @@ import (
 	"time"
 )
 
-// mirrored mounts a new folder at another one by FUSE, as sshfs and cloud
-// folders are, and returns both.
-func mirrored(t *testing.T) (below, mount string) {
+// Without caches, as a file system has none that others change, too.
+const uncached = "attr_timeout=0,entry_timeout=0,negative_timeout=0"
+
+// mirrored mounts a new folder at another one by FUSE, as cloud folders are, and
+// returns both. The program gets the arguments that args makes of the two.
+func mirrored(t *testing.T, program string, args func(below, mount string) []string) (below, mount string) {
 	t.Helper()
 	dev, err := os.OpenFile("/dev/fuse", os.O_RDWR, 0)
 	if err != nil {
 		t.Skipf("there are no FUSE folders here: %v", err)
 	}
 	_ = dev.Close()
-	bindfs, err := exec.LookPath("bindfs")
-	if err != nil {
-		if os.Getenv("CI") == "true" {
-			t.Fatal(err)
-		}
-		t.Skip("there is no bindfs; run: make test")
+	if program, err = exec.LookPath(program); err != nil {
+		missing(t, err)
 	}
 	dir := t.TempDir()
 	below, mount = filepath.Join(dir, "below"), filepath.Join(dir, "mount")
@@ -32,8 +32,7 @@ func mirrored(t *testing.T) (below, mount string) {
 			t.Fatal(err)
 		}
 	}
-	// Without its caches, as a file system has none that others change, too.
-	cmd := exec.Command(bindfs, "-f", "-o", "attr_timeout=0,entry_timeout=0,negative_timeout=0", below, mount)
+	cmd := exec.Command(program, args(below, mount)...)
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -55,21 +54,59 @@ func mirrored(t *testing.T) (below, mount string) {
 		select {
 		case err := <-ended:
 			ended <- err
-			t.Fatalf("bindfs: %v", err)
+			t.Fatalf("%s: %v", program, err)
 		default:
 		}
 		if time.Now().After(end) {
-			t.Fatal("bindfs mounts nothing")
+			t.Fatalf("%s mounts nothing", program)
 		}
 	}
 }
 
-// TestFUSE: what is saved through a FUSE folder is noticed as anywhere; what
-// changes behind it, as on the other end of a network, takes walks.
+// TestFUSE is of a folder of this machine.
 func TestFUSE(t *testing.T) {
 	t.Parallel()
+	testMounted(t, "bindfs", func(below, mount string) []string { return []string{"-f", "-o", uncached, below, mount} })
+}
+
+// TestNetworkFolder is of one that sshfs has from OpenSSH's server of files, but for the connection between the two.
+func TestNetworkFolder(t *testing.T) {
+	t.Parallel()
+	server := ""
+	for _, path := range []string{"/usr/lib/openssh/sftp-server", "/usr/libexec/openssh/sftp-server"} {
+		if _, err := os.Stat(path); err == nil {
+			server = path
+		}
+	}
+	if server == "" {
+		missing(t, errors.New("there is no sftp-server"))
+	}
+	ssh := filepath.Join(t.TempDir(), "ssh")
+	syscall.ForkLock.RLock() // a fork now would hold the program open for writing
+	err := os.WriteFile(ssh, []byte("#!/bin/sh\nexec "+server+"\n"), 0o700)
+	syscall.ForkLock.RUnlock()
+	if err != nil {
+		t.Fatal(err)
+	}
+	testMounted(t, "sshfs", func(below, mount string) []string {
+		return []string{"-f", "-o", "dir_cache=no,ssh_command=" + ssh + "," + uncached, "host:" + below, mount}
+	})
+}
+
+func missing(t *testing.T, err error) {
+	t.Helper()
+	if os.Getenv("CI") == "true" {
+		t.Fatal(err)
+	}
+	t.Skipf("%v; run: make test", err)
+}
+
+// testMounted: what is saved through such a folder is noticed as anywhere; what
+// changes behind it, as on the other end of a network, takes walks.
+func testMounted(t *testing.T, program string, args func(below, mount string) []string) {
+	t.Helper()
 	t.Run("notify", func(t *testing.T) {
-		_, mount := mirrored(t)
+		_, mount := mirrored(t, program, args)
 		s := watched(t, Options{Dirs: []string{mount}}, func(s *scene) { s.dir = mount })
 		s.put("a.ipynb", s.value)
 		s.stripped("a.ipynb")
@@ -84,7 +121,7 @@ func TestFUSE(t *testing.T) {
 		s.settled()
 	})
 	t.Run("poll, changed behind it", func(t *testing.T) {
-		below, mount := mirrored(t)
+		below, mount := mirrored(t, program, args)
 		s := watched(t, Options{Dirs: []string{mount}, Poll: 10 * time.Millisecond}, func(s *scene) { s.dir = mount })
 		for range 2 { // new, and in place
 			if err := os.WriteFile(filepath.Join(below, "a.ipynb"), notebook(s.value), 0o640); err != nil {

@@ -359,8 +359,7 @@ func (w *watcher) look(ctx context.Context, path string, j job) {
 	var unsafe *nbstrip.UnsafeError
 	var file *fs.PathError
 	switch {
-	case ctx.Err() != nil:
-	case err == nil:
+	case err == nil: // also at the end: what was taken out is told
 		w.away = false
 		if !res.Changed() {
 			w.seen[path] = info
@@ -368,7 +367,7 @@ func (w *watcher) look(ctx context.Context, path string, j job) {
 			// The write is an event of its own; polling sees that the file is not as before.
 			w.OnStrip(path, res)
 		}
-	case errors.Is(err, fs.ErrNotExist):
+	case ctx.Err() != nil, errors.Is(err, fs.ErrNotExist):
 	case errors.Is(err, savefile.ErrChanged):
 		w.later(path, j, info)
 	case errors.As(err, &unsafe) && j.tries < maxUnsafe:

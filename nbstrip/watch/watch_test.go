@@ -342,6 +342,39 @@ func TestLocked(t *testing.T) {
 	})
 }
 
+// until is a context that ends when the file does not hold the value any more.
+type until struct {
+	context.Context
+	end         context.CancelFunc
+	path, value string
+}
+
+func (u until) Err() error {
+	if b, err := os.ReadFile(u.path); err == nil && !bytes.Contains(b, []byte(u.value)) {
+		u.end()
+	}
+	return u.Context.Err()
+}
+
+// TestEnds: of what was taken out just before the end is told, too.
+func TestEnds(t *testing.T) {
+	value, dir := rand.Text(), t.TempDir()
+	path := filepath.Join(dir, "a.ipynb")
+	if err := os.WriteFile(path, notebook(value), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	var told []string
+	err := Watch(until{ctx, cancel, path, value}, Options{
+		Dirs: []string{dir}, Existing: true, Finder: one{value: value},
+		OnStrip: func(path string, _ nbstrip.Result) { told = append(told, path) },
+	})
+	if err != nil || len(told) != 1 {
+		t.Errorf("watch: %v; told of: %q", err, told)
+	}
+}
+
 // TestHalfWritten saves in two halves; the first half holds the value and
 // cannot be parsed.
 func TestHalfWritten(t *testing.T) {
