@@ -90,7 +90,7 @@ func TestHub(t *testing.T) {
 		t.Fatal(err)
 	}
 	value := randomValue()
-	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 15*time.Minute)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, "unshare", append(apart, python, script, dir, filepath.Dir(built), proxy)...)
 	cmd.Env = append(os.Environ(), "PATH="+filepath.Dir(python)+":"+os.Getenv("PATH"))

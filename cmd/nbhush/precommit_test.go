@@ -65,7 +65,14 @@ func TestPreCommit(t *testing.T) {
 	}
 	check(false, "nbhush-check", "nbhush", "nbhush-outputs")
 	got := string(w.read("project/a.ipynb"))
-	if want := `"execution_count": 7, "id": "0", "metadata": {}, "outputs": [], "source": ["key = '[nbhush:API_KEY]'"]`; !strings.Contains(got, want) || strings.Contains(got, value) {
+	const want = `   "execution_count": 7,
+   "id": "0",
+   "metadata": {},
+   "outputs": [],
+   "source": [
+    "key = '[nbhush:API_KEY]'"
+   ]`
+	if !strings.Contains(got, want) || strings.Contains(got, value) {
 		t.Errorf("the notebook is %s", strings.ReplaceAll(got, value, "VALUE"))
 	}
 	check(true, "nbhush-check", "nbhush", "nbhush-outputs")

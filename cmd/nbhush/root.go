@@ -136,6 +136,7 @@ func commands() []namedCommand {
 		{"set", "secrets", newSetCmd},
 		{"get", "secrets", newGetCmd},
 		{"follow", "secrets", newFollowCmd},
+		{"hold", "secrets", newHoldCmd},
 		{"list", "secrets", newListCmd},
 		{"rm", "secrets", newRmCmd},
 		{"rotate", "secrets", newRotateCmd},
