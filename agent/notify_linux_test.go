@@ -38,7 +38,7 @@ func playNotify() error {
 	if err != nil || reply != dbus.RequestNameReplyPrimaryOwner {
 		return fmt.Errorf("own the name: %v, %w", reply, err)
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	al := alerts{set: alertSettings{Desktop: true}}
 	if err := al.tell(ctx, alert{Alert: alertDenied, Text: "<b>a.ipynb</b> was denied A"}); err != nil {

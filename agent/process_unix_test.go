@@ -170,7 +170,7 @@ func agentPID(t testing.TB) int {
 
 func stopAgent(t testing.TB) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	for {
 		c := &client.Client{NoStart: true}

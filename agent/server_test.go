@@ -34,7 +34,7 @@ func raw(t testing.TB, w *world, in []byte) []byte {
 		t.Fatal(err)
 	}
 	defer c.Close()
-	if err := c.SetDeadline(time.Now().Add(20 * time.Second)); err != nil {
+	if err := c.SetDeadline(time.Now().Add(time.Minute)); err != nil {
 		t.Fatal(err)
 	}
 	_, _ = c.Write(in) // the agent may refuse before it has read everything

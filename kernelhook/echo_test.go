@@ -121,7 +121,7 @@ func newEcho(t testing.TB, dir string, hooked bool) *echoClient {
 	})
 	e := &echoClient{at: c.endpoints()}
 	e.signer, _ = wire.NewSigner(c.Scheme, []byte(key))
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	if e.shell, err = zsock.DialDealer(ctx, e.at.Shell, []byte(rand.Text()), zsock.Options{}); err != nil {
 		t.Fatal(err)

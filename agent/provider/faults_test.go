@@ -89,7 +89,7 @@ func TestServersThatMisbehave(t *testing.T) {
 					w, s := ask(t)
 					start := time.Now()
 					e := w.refused(t, s, kindsOf[fault][0], value, w.stored["TOKEN"])
-					if d := time.Since(start); d > 15*time.Second {
+					if d := time.Since(start); d > time.Minute {
 						t.Errorf("it took %v", d)
 					}
 					if fault == "throttled" && e.RetryAfter != 7*time.Second {
@@ -167,7 +167,7 @@ func TestProgramsThatMisbehave(t *testing.T) {
 				fill(t, filepath.Join(s.Dir, "f.txt"), "V")
 				start := time.Now()
 				w.refused(t, s, kind, value)
-				if d := time.Since(start); d > 15*time.Second {
+				if d := time.Since(start); d > time.Minute {
 					t.Errorf("it took %v", d)
 				}
 			}
@@ -223,7 +223,7 @@ func TestProtocolThatMisbehaves(t *testing.T) {
 			w.o.Programs = program(t, "nbhush-provider-ours", value, c.script+"\n")
 			start := time.Now()
 			e := w.refused(t, source(t, "ours://x", map[string]string{"timeout": timeFor(c.name)}), c.kind, value)
-			if d := time.Since(start); d > 15*time.Second {
+			if d := time.Since(start); d > time.Minute {
 				t.Errorf("it took %v", d)
 			}
 			if c.name == "throttled" && e.RetryAfter != 7*time.Second {

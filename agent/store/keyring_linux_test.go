@@ -109,7 +109,7 @@ func startDaemon(t *testing.T) (stop func()) {
 			if len(s.Body) == 3 && s.Body[2] != "" {
 				return stop
 			}
-		case <-time.After(20 * time.Second):
+		case <-time.After(time.Minute):
 			t.Fatal("the keyring did not come up")
 		}
 	}

@@ -243,7 +243,7 @@ func (w *world) stop() {
 // world's home, since what they served ends before them, and returns those that do
 // not end: their arguments by their pid.
 func (w *world) ended(which func(argv []string) bool) (left map[int][]string) {
-	for end := time.Now().Add(20 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+	for end := time.Now().Add(time.Minute); ; time.Sleep(20 * time.Millisecond) {
 		left = w.processes()
 		maps.DeleteFunc(left, func(_ int, argv []string) bool { return !which(argv) })
 		if len(left) == 0 || time.Now().After(end) {

@@ -50,7 +50,7 @@ func newBench(t *testing.T, notice string) *bench {
 	if b.signer, err = wire.NewSigner("hmac-sha256", []byte(rand.Text())); err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	b.ctx, b.stop = ctx, cancel
 	t.Cleanup(cancel)
 	kernel := endpoints(dir, "k")

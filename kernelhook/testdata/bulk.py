@@ -23,7 +23,7 @@ import time
 for i in range(%d):
     publish_display_data({'text/plain': str(i)})
     if i %% 500 == 0: time.sleep(0.1)  # a kernel drops what is more than 1,000 messages ahead, with or without a hook
-""" % N, timeout=120)
+""" % N)
 numbers = [int(c["data"]["text/plain"]) for c in o.of("display_data")]
 tell(count=len(numbers), ordered=numbers == sorted(numbers))
 size = int(sys.argv[2])
@@ -32,10 +32,10 @@ import hashlib, os
 line = 'x' * 99 + '\\n'
 text = line * %d
 print(text, end='')
-""" % (size // 100), timeout=120)
+""" % (size // 100))
 text = o.text()
 tell(size=len(text), same=text == ("x" * 99 + "\n") * (size // 100))
-o = run(kc, "import sys\nfor i in range(100000): print(i)", timeout=120)
+o = run(kc, "import sys\nfor i in range(100000): print(i)")
 tell(lines=o.text() == "".join("%d\n" % i for i in range(100000)))
 del text, o
 end = time.monotonic() + 5

@@ -120,10 +120,10 @@ show("named late answer to another", talk(kc, "ask('C_NAME')", ["n"], lambda n, 
 own = """
 from jupyter_client import BlockingKernelClient
 kc = BlockingKernelClient(connection_file=%r)
-kc.load_connection_file(); kc.start_channels(hb=False); kc.wait_for_ready(timeout=60)
+kc.load_connection_file(); kc.start_channels(hb=False); kc.wait_for_ready(timeout=120)
 kc.execute("ask('D_NAME')", allow_stdin=True)
-kc.get_stdin_msg(timeout=60); kc.input("always")
-while kc.get_shell_msg(timeout=60)["msg_type"] != "execute_reply": pass
+kc.get_stdin_msg(timeout=120); kc.input("always")
+while kc.get_shell_msg(timeout=120)["msg_type"] != "execute_reply": pass
 kc.stop_channels()
 open(%r, "w").close()
 """

@@ -20,7 +20,7 @@ ctx = zmq.Context()
 def dealer(channel="shell"):
     d = ctx.socket(zmq.DEALER)
     d.linger, d.identity = 0, uuid.uuid4().bytes
-    d.connect("tcp://127.0.0.1:%d" % ports[channel])
+    d.connect("tcp://%s:%d" % (ADDRESS, ports[channel]))
     return d
 
 
@@ -82,10 +82,10 @@ tell(what="the next one", got=[d.poll(LIMIT * 1000), count()])
 gone = """
 import sys, json, os, time
 from jupyter_client import BlockingKernelClient
-kc = BlockingKernelClient(); kc.load_connection_file(sys.argv[1]); kc.start_channels(hb=False); kc.wait_for_ready(timeout=60)
+kc = BlockingKernelClient(); kc.load_connection_file(sys.argv[1]); kc.start_channels(hb=False); kc.wait_for_ready(timeout=120)
 kc.execute(sys.argv[2], allow_stdin=True)
 while True:
-    m = kc.get_stdin_msg(timeout=60) if 'input' in sys.argv[2] else kc.get_iopub_msg(timeout=60)
+    m = kc.get_stdin_msg(timeout=120) if 'input' in sys.argv[2] else kc.get_iopub_msg(timeout=120)
     if m['msg_type'] in ('stream', 'input_request'): break
 os.kill(os.getpid(), 9)
 """
@@ -107,7 +107,7 @@ while o.reply["content"]["status"] == "aborted":  # what waited behind the inter
     o = run(kc, "n")
 tell(what="vanished while it was asked", got=[code, o.of("execute_result")[0]["data"]["text/plain"]])
 other.stop_channels()
-s = socket.create_connection(("127.0.0.1", ports["shell"]))
+s = socket.create_connection((ADDRESS, ports["shell"]))
 s.sendall(b"\xff" + bytes(8) + b"\x7f\x03\x01" + b"NULL" + bytes(16) + b"\x00" + bytes(31) + b"\x04\x19\x05READY\x0bSocket-Type\x00\x00\x00\x06DEALER"[:20])
 s.close()
 run(kc, "n = 7")

@@ -3,14 +3,20 @@
 import json
 import os
 import queue
+import random
 import sys
 import time
 
 from jupyter_client.kernelspec import KernelSpec
+from jupyter_client.localinterfaces import local_ips
 from jupyter_client.manager import KernelManager
+from traitlets import default
 
 HOOK = json.loads(os.environ["NBHUSH_TEST_HOOK"])  # argv before -f
 LIMIT = float(os.environ.get("NBHUSH_TEST_LIMIT", "120"))
+# An address of this script's own: nobody else's kernel takes a port there between jupyter_client's choice and the hook.
+ADDRESS = "127.%d.%d.%d" % (random.randrange(1, 255), random.randrange(256), random.randrange(1, 255))
+local_ips().append(ADDRESS)
 
 
 class Manager(KernelManager):
@@ -18,6 +24,10 @@ class Manager(KernelManager):
 
     hooked = True
     command = None
+
+    @default("ip")
+    def _ip(self):
+        return ADDRESS if self.transport == "tcp" else self._ip_default()
 
     @property
     def kernel_spec(self):

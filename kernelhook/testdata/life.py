@@ -16,11 +16,8 @@ def interrupted(km, kc, interrupt):
 
 
 def ended(km):
-    """How the process that Jupyter started ended, and whether it did so promptly."""
-    process = km.provisioner.process
-    began = time.monotonic()
-    code = process.wait(timeout=LIMIT)
-    return code, time.monotonic() - began < 5
+    """How the process that Jupyter started ended."""
+    return km.provisioner.process.wait(timeout=LIMIT)
 
 
 km = start(mode)
@@ -58,15 +55,14 @@ os.kill(km.provisioner.process.pid, signal.SIGTERM)
 tell(what="SIGTERM", got=ended(km))
 km.restart_kernel(now=True)
 ready(kc)
-process = km.provisioner.process
 reply = kc.shutdown(reply=True, timeout=LIMIT)
 tell(what="shutdown by message", got=[reply["msg_type"], reply["content"]["status"], ended(km)])
 km.restart_kernel(now=True)
 ready(kc)
 run(kc, "1")
-began = time.monotonic()
+process, km.shutdown_wait_time = km.provisioner.process, LIMIT
 km.shutdown_kernel()
-tell(what="shutdown", got=[km.has_kernel, time.monotonic() - began < 5])
+tell(what="shutdown", got=[km.has_kernel, process.returncode])  # by itself: a kernel that is late is killed
 kc.stop_channels()
 km = start(mode, command=["/does/not/exist", "-f", "{connection_file}"]) if mode else None
 if mode:

@@ -39,8 +39,8 @@ REQUESTS = {
 
 def answer(port, data):
     """All that comes back, and whether the other side closes."""
-    s = socket.create_connection(("127.0.0.1", port))
-    s.settimeout(20)
+    s = socket.create_connection((ADDRESS, port))
+    s.settimeout(LIMIT)
     got = b""
     try:
         s.sendall(data)
@@ -103,7 +103,7 @@ if child == 0:
         for channel in ("shell", "control", "stdin"):
             d = ctx.socket(zmq.DEALER)
             d.linger = 0
-            d.connect("tcp://127.0.0.1:%d" % ports[channel])
+            d.connect("tcp://%s:%d" % (ADDRESS, ports[channel]))
             for kind in ("kernel_info_request", "execute_request", "shutdown_request", "interrupt_request", "debug_request", "input_reply"):
                 session.send(d, session.msg(kind, {"code": "1", "silent": False}))
             answers += d.poll(300)
@@ -112,7 +112,7 @@ if child == 0:
         most = []
         for channel, kind in (("shell", b"DEALER"), ("control", b"DEALER"), ("stdin", b"DEALER"), ("iopub", b"SUB"), ("hb", b"REQ")):
             for claim in (1 << 62, 1 << 30, 64 << 20):
-                s = socket.create_connection(("127.0.0.1", ports[channel]))
+                s = socket.create_connection((ADDRESS, ports[channel]))
                 s.settimeout(2)
                 ready = b"\x05READY\x0bSocket-Type" + struct.pack(">I", len(kind)) + kind
                 try:

@@ -16,8 +16,8 @@ held = []
 
 
 def raw(port):
-    s = socket.create_connection(("127.0.0.1", port))
-    s.settimeout(5)
+    s = socket.create_connection((ADDRESS, port))
+    s.settimeout(LIMIT)
     held.append(s)
     return s
 
@@ -40,12 +40,10 @@ def handshaken(port, kind, identity=b""):
     return s
 
 
-def quick():
-    """A kernel_info round trip and a cell, each in time."""
-    began = time.monotonic()
-    kc.kernel_info(reply=True, timeout=10)
-    ok = run(kc, "print(1)", timeout=10).text() == "1\n"
-    return ok and time.monotonic() - began < 5
+def served():
+    """A kernel_info round trip and a cell."""
+    kc.kernel_info(reply=True, timeout=LIMIT)
+    return run(kc, "print(1)").text() == "1\n"
 
 
 def late():
@@ -53,8 +51,8 @@ def late():
     other = km.client()
     other.session = Session(key=km.session.key)
     other.start_channels()
-    other.wait_for_ready(timeout=10)
-    ok = run(other, "print(2)", timeout=10).text() == "2\n"
+    other.wait_for_ready(timeout=LIMIT)
+    ok = run(other, "print(2)").text() == "2\n"
     other.stop_channels()
     return ok
 
@@ -62,7 +60,7 @@ def late():
 # A subscriber that never reads.
 s = handshaken(ports["iopub"], b"SUB")
 s.sendall(b"\x00\x01\x01")
-o = run(kc, "from IPython.display import publish_display_data as p\nfor i in range(300): p({'text/plain': str(i) + 'x' * 1000000})", timeout=90)
+o = run(kc, "from IPython.display import publish_display_data as p\nfor i in range(300): p({'text/plain': str(i) + 'x' * 1000000})")
 tell(what="dead subscriber", got=[len(o.of("display_data")), late()])
 
 # A DEALER that asks and never reads what it is sent.
@@ -70,26 +68,26 @@ ctx = zmq.Context()
 stuck = ctx.socket(zmq.DEALER)
 stuck.rcvhwm, stuck.linger = 1, 0
 stuck.setsockopt(zmq.RCVBUF, 4096)
-stuck.connect("tcp://127.0.0.1:%d" % ports["shell"])
+stuck.connect("tcp://%s:%d" % (ADDRESS, ports["shell"]))
 for _ in range(50):
     kc.session.send(stuck, kc.session.msg("execute_request", {"code": "", "silent": True, "user_expressions": {"x": "'y' * 500000"}}))
-tell(what="stuck DEALER", got=quick())
+tell(what="stuck DEALER", got=served())
 
 for port in ports.values():
     raw(port)
-tell(what="silent connections", got=[quick(), late()])
+tell(what="silent connections", got=[served(), late()])
 for port in ports.values():
     raw(port).sendall(GREETING)
-tell(what="silent handshakes", got=[quick(), late()])
+tell(what="silent handshakes", got=[served(), late()])
 for port in ports.values():
     for _ in range(200):
-        socket.create_connection(("127.0.0.1", port)).close()
-tell(what="200 connects", got=[quick(), late()])
+        socket.create_connection((ADDRESS, port)).close()
+tell(what="200 connects", got=[served(), late()])
 for port in ports.values():
     raw(port).sendall(os.urandom(4096))
     raw(port).sendall(GREETING + os.urandom(4096))
     raw(port).sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
-tell(what="garbage", got=[quick(), late()])
+tell(what="garbage", got=[served(), late()])
 for port, kind in ((ports["shell"], b"DEALER"), (ports["control"], b"DEALER"), (ports["stdin"], b"DEALER"), (ports["iopub"], b"SUB"), (ports["hb"], b"REQ")):
     handshaken(port, kind).sendall(b"\x02" + struct.pack(">Q", 1 << 62))
     handshaken(port, kind).sendall(b"\x02" + struct.pack(">Q", 1900 << 20) + b"abc")
@@ -97,27 +95,27 @@ for port, kind in ((ports["shell"], b"DEALER"), (ports["control"], b"DEALER"), (
     handshaken(port, b"NO-SUCH-TYPE")
     handshaken(port, kind).sendall(command(b"\x04PING\x00\x00ctx") + command(b"\x09SUBSCRIBE") + command(b"\x07UNKNOWN"))
     handshaken(port, kind).sendall(b"\x00\x03abc" * 10)
-tell(what="frames", got=[quick(), late()])
+tell(what="frames", got=[served(), late()])
 
 # Somebody without the key who claims to be the client.
 forged = Session(key=b"another key")
 for channel in ("shell", "control", "stdin"):
     d = ctx.socket(zmq.DEALER)
     d.linger = 0
-    d.connect("tcp://127.0.0.1:%d" % ports[channel])
+    d.connect("tcp://%s:%d" % (ADDRESS, ports[channel]))
     forged.send(d, forged.msg("shutdown_request", {"restart": False}))
     d.send_multipart([b"<IDS|MSG>", b""])
     d.send_multipart([b"x" * 100000] * 100)
-tell(what="forged", got=[quick(), late(), km.is_alive()])
+tell(what="forged", got=[served(), late(), km.is_alive()])
 
 # A second connection with the identity of a living client: the newest is answered.
 for name in ("a", "b"):
     twin = ctx.socket(zmq.DEALER)
     twin.linger, twin.identity = 0, b"twin"
-    twin.connect("tcp://127.0.0.1:%d" % ports["shell"])
+    twin.connect("tcp://%s:%d" % (ADDRESS, ports["shell"]))
     kc.session.send(twin, kc.session.msg("kernel_info_request", {}))
-    answered = twin.poll(5000) != 0
-tell(what="duplicate identity", got=[answered, quick()])
+    answered = twin.poll(LIMIT * 1000) != 0
+tell(what="duplicate identity", got=[answered, served()])
 ctx.destroy(linger=0)
 kc.stop_channels()
 km.shutdown_kernel()

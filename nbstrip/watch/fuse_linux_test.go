@@ -47,7 +47,7 @@ func mirrored(t *testing.T, program string, args func(below, mount string) []str
 	if err := syscall.Stat(dir, &before); err != nil {
 		t.Fatal(err)
 	}
-	for end := time.Now().Add(20 * time.Second); ; time.Sleep(5 * time.Millisecond) {
+	for end := time.Now().Add(time.Minute); ; time.Sleep(5 * time.Millisecond) {
 		if syscall.Stat(mount, &now) == nil && now.Dev != before.Dev {
 			return below, mount
 		}

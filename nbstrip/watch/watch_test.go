@@ -119,7 +119,7 @@ func (s *scene) stripped(name string) {
 		}
 	case err := <-s.errs:
 		s.Fatalf("error %v", err)
-	case <-time.After(20 * time.Second):
+	case <-time.After(time.Minute):
 		s.Fatalf("%s was not stripped", name)
 	}
 	s.holds(name, "[nbhush:CANARY]")

@@ -15,7 +15,7 @@ km = KernelManager(kernel_name=kernel)
 km.start_kernel(stdout=sys.stderr)
 kc = km.client()
 kc.start_channels()
-kc.wait_for_ready(timeout=60)
+kc.wait_for_ready(timeout=120)
 CELL = """
 import json, nbhush, os, time
 told = {"ok": 0, "away": 0, "wrong": 0, "slowest": 0}

@@ -26,13 +26,13 @@ def run(kc, code):
         if m["msg_type"] == "error":
             text.append(m["content"]["evalue"])
 
-    kc.execute_interactive(code, timeout=60, output_hook=hook)
+    kc.execute_interactive(code, timeout=120, output_hook=hook)
     return "".join(text)
 
 
 told = {}
 km, kc = start()
-kc.wait_for_ready(timeout=60)
+kc.wait_for_ready(timeout=120)
 with open(os.path.join(directory, "filler"), "wb", buffering=0) as f:
     size = 65536
     while size:
@@ -43,7 +43,7 @@ with open(os.path.join(directory, "filler"), "wb", buffering=0) as f:
 told["running"] = run(kc, "import os, nbhush; print(os.environ['CANARY'], nbhush.get('CANARY'))")
 other, oc = start()
 try:
-    oc.wait_for_ready(timeout=30)
+    oc.wait_for_ready(timeout=120)
     told["fresh"] = run(oc, "import os; print(os.environ['CANARY'])")
 except RuntimeError as e:
     told["fresh"] = "died: " + str(e)
@@ -51,7 +51,7 @@ oc.stop_channels()
 other.shutdown_kernel(now=True)
 os.remove(os.path.join(directory, "filler"))
 other, oc = start()
-oc.wait_for_ready(timeout=60)
+oc.wait_for_ready(timeout=120)
 told["again"] = run(oc, "import os; print(os.environ['CANARY'])")
 for k, c in ((km, kc), (other, oc)):
     c.stop_channels()

@@ -66,7 +66,7 @@ from jupyter_client import BlockingKernelClient
 kc = BlockingKernelClient(connection_file=sys.argv[1])
 kc.load_connection_file()
 kc.start_channels(hb=False)  # with it, wait_for_ready gives up when one beat is a second late
-kc.wait_for_ready(timeout=90)
+kc.wait_for_ready(timeout=120)
 kc.execute_interactive("import os; print(os.getuid(), os.environ['TOKEN'])", timeout=90)
 """
 
