@@ -129,7 +129,7 @@ func measureKernels(b *testing.B) (f kernelFigures) {
 	w.write("project/nbhush.toml", "[secrets]\nBENCH_KEY = {}\n")
 	w.nbhush("project", nil, "allow")
 	w.twoSpecs()
-	out := w.run(w.command("project", w.python, w.script("bench_kernel.py"), "bare", "hooked", "7"))
+	out := w.run(w.command("project", w.python, w.script("bench_kernel.py"), "bare", "hooked", "15"))
 	if err := json.Unmarshal(out, &f); err != nil {
 		b.Fatal(err)
 	}

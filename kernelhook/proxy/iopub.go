@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/json"
+	"math"
 	"sync"
 	"time"
 
@@ -20,6 +21,9 @@ const (
 	maxBatch      = 256
 	maxBatchBytes = 1 << 20
 )
+
+// arrivingBytes is the length from which on a message is redacted while it arrives.
+const arrivingBytes = 4 << 20
 
 // iopub is what the proxy knows of the kernel's iopub channel.
 type iopub struct {
@@ -47,6 +51,12 @@ func (p *Proxy) publishAll(ctx context.Context) {
 				return
 			}
 			size += msgSize(msg)
+			if msg.Arriving() {
+				p.stage.Push(ctx, batch)
+				clear(batch)
+				batch = p.arriving(ctx, batch[:0], msg)
+				break
+			}
 			batch = p.heard(batch, msg)
 			if waits, _ := p.back.iopub.Waiting(); waits == 0 || len(batch) >= maxBatch || size >= maxBatchBytes {
 				break
@@ -58,6 +68,22 @@ func (p *Proxy) publishAll(ctx context.Context) {
 			p.Carried(size)
 		}
 	}
+}
+
+// arriving is heard for a message whose last frame is on its way. That of a stream is
+// redacted and sent meanwhile. One that never becomes whole is for nobody; Recv says why.
+func (p *Proxy) arriving(ctx context.Context, batch []wire.Message, msg zsock.Message) []wire.Message {
+	if m, err := wire.Parse(msg.Frames); err == nil && len(m.Buffers()) == 0 {
+		h, _ := wire.ScanHeader(m.Header())
+		if h.MsgType == "stream" && !p.own.mine(m.Parent(), false) {
+			_ = p.stage.PushArriving(ctx, m, msg.Wait)
+			return batch
+		}
+	}
+	if _, err := msg.Wait(ctx, math.MaxInt); err != nil {
+		return batch
+	}
+	return p.heard(batch, msg)
 }
 
 func msgSize(msg zsock.Message) (n int) {

@@ -88,7 +88,7 @@ func dial(ctx context.Context, e Endpoints, reply func(channel, zsock.Message)) 
 	identity := []byte("nbhush-" + rand.Text())
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() (err error) {
-		b.iopub, err = zsock.DialSub(ctx, e.IOPub, [][]byte{{}}, zsock.Options{Curve: e.Curve})
+		b.iopub, err = zsock.DialSub(ctx, e.IOPub, [][]byte{{}}, zsock.Options{Curve: e.Curve, Early: arrivingBytes})
 		return err
 	})
 	for c := range channels {

@@ -58,11 +58,17 @@ func (r *Redactor) search(ctx context.Context, pieces []*piece) (length, tail in
 		p.at = s.base + len(s.buf)
 		s.add(p)
 	}
+	return s.finish(pieces)
+}
+
+// finish waits for all answers and gives the pieces, all of which were added, their
+// hits. It returns what search does.
+func (s *searcher) finish(pieces []*piece) (length, tail int, err error) {
 	s.settle()
 	if s.err != nil {
 		return 0, 0, s.err
 	}
-	spans, tail, err := r.look(ctx, s.buf)
+	spans, tail, err := s.look(s.ctx, s.buf)
 	if err != nil {
 		return 0, 0, err
 	}

@@ -172,6 +172,12 @@ func (s *Stage) searchStream(ctx context.Context, pieces []*piece, alone []*wait
 	}
 	length, tail, err := s.redactor.search(ctx, pieces)
 	settle(alone, err)
+	st.searched(pieces[from:], length, tail, err)
+}
+
+// searched goes on with what search returned for the open text of st, which
+// begins with the first of pieces if something is left.
+func (st *stream) searched(pieces []*piece, length, tail int, err error) {
 	if err != nil {
 		for _, w := range st.open {
 			w.err, w.quiet = err, st.told
@@ -181,7 +187,7 @@ func (s *Stage) searchStream(ctx context.Context, pieces []*piece, alone []*wait
 		return
 	}
 	if len(st.left) > 0 {
-		st.left = st.left[min(len(st.left), max(0, length-tail-pieces[from].at)):]
+		st.left = st.left[min(len(st.left), max(0, length-tail-pieces[0].at)):]
 	}
 	st.advance(length, length-tail)
 }

@@ -61,6 +61,8 @@ type buffer struct {
 	parts  []part
 	size   uint64 // of all frames
 	frames [][]byte
+
+	arrival *arrival // of the last frame, if it is not there yet
 }
 
 // part is one frame: own, or data up to end from the end of the part before.
@@ -127,7 +129,7 @@ func (p *pool) put(b *buffer) {
 	}
 	clear(b.frames)
 	clear(b.parts)
-	b.data, b.parts, b.frames, b.size = b.data[:0], b.parts[:0], b.frames[:0], 0
+	b.data, b.parts, b.frames, b.size, b.arrival = b.data[:0], b.parts[:0], b.frames[:0], 0, nil
 	i, _ := classOf(cap(b.data))
 	p.classes[i].Put(b)
 }

@@ -202,6 +202,7 @@ func DialSub(ctx context.Context, endpoint string, topics [][]byte, o Options) (
 			return nil, errors.Join(err, s.Close())
 		}
 	}
+	s.in.early = s.opts.Early
 	s.wg.Go(s.read)
 	return s, nil
 }
@@ -217,20 +218,30 @@ func (s *Sub) subscribe(topic []byte) error {
 func (s *Sub) read() {
 	for {
 		b, err := s.in.message()
-		s.mu.Lock()
 		if err != nil {
-			s.err = s.ended(err)
-		} else {
-			m := b.message(nil)
-			s.items.push(m)
-			s.bytes += m.size()
+			s.fail(err)
+			return
 		}
+		m := b.message(nil)
+		last, a := m.Frames[len(m.Frames)-1], b.arrival // b is Recv's caller's soon
+		s.mu.Lock()
+		s.items.push(m)
+		s.bytes += m.size()
 		s.mu.Unlock()
 		s.signal()
-		if err != nil {
+		if err := s.in.finish(last, a); err != nil {
+			s.fail(err)
 			return
 		}
 	}
+}
+
+// fail notes why the reader ends.
+func (s *Sub) fail(err error) {
+	s.mu.Lock()
+	s.err = s.ended(err)
+	s.mu.Unlock()
+	s.signal()
 }
 
 func (s *Sub) signal() {

@@ -52,6 +52,9 @@ type Options struct {
 	// Close at most, and may call Send. A hand-over to another goroutine would
 	// cost as much as all the rest of a small message.
 	Handle func(m Message)
+	// Early, if set, is the length in bytes from which on the last frame of a message
+	// need not be there yet when a Sub delivers the message: see Message.Wait. Not under CURVE.
+	Early int
 	// OnDrop, if set, is told how many messages an XPub has just dropped
 	// for one slow subscriber.
 	OnDrop func(n int)

@@ -31,6 +31,8 @@ type reader struct {
 	ttl  time.Duration // of the last PING; zero once anything was read
 	used bool          // a byte of the next message or command has arrived
 	box  *opener       // under CURVE: every frame is one of its commands
+	// early, if set, is the length from which on message returns before the last frame is there.
+	early int
 
 	// command is called with the body of each command, which is valid until it returns.
 	command func(body []byte) error
@@ -165,8 +167,9 @@ func (r *reader) expect(name string, bad error) (data []byte, err error) {
 	return data, nil
 }
 
-// message reads up to the end of the next message. Commands are handled on the
-// way, also between two frames of a message, where libzmq puts its PINGs.
+// message reads up to the end of the next message, or to its last frame if that
+// is long enough for early: finish then has to be called. Commands are handled on
+// the way, also between two frames of a message, where libzmq puts its PINGs.
 func (r *reader) message() (*buffer, error) {
 	r.used = false
 	b := r.pool.get(0)
@@ -180,7 +183,7 @@ func (r *reader) message() (*buffer, error) {
 			err = r.handle(size)
 		default:
 			r.used = true
-			more, err = flags&flagMore != 0, r.frame(b, size)
+			more, err = flags&flagMore != 0, r.frame(b, size, flags&flagMore == 0)
 		}
 		if err != nil {
 			return r.fail(b, err)
@@ -206,7 +209,7 @@ func (r *reader) handle(size uint64) error {
 }
 
 // frame reads the body of a frame into b.
-func (r *reader) frame(b *buffer, size uint64) error {
+func (r *reader) frame(b *buffer, size uint64, last bool) error {
 	eager, err := r.allow(b.size+size, len(b.parts)+1)
 	if err != nil {
 		return err
@@ -214,9 +217,13 @@ func (r *reader) frame(b *buffer, size uint64) error {
 	b.size += size
 	n := int(size) // allow has capped it
 	var own []byte
-	if n >= keepLen {
+	switch {
+	case last && eager && r.early > 0 && n >= r.early:
+		own = make([]byte, n)
+		b.arrival = &arrival{more: make(chan struct{}, 1)}
+	case n >= keepLen:
 		own, err = r.long(n, eager)
-	} else {
+	default:
 		err = r.short(b, n, eager)
 	}
 	b.add(own)
@@ -245,16 +252,12 @@ func (r *reader) short(b *buffer, n int, eager bool) error {
 // long reads n bytes into memory of their own, which is allocated at once for
 // a peer that is believed and otherwise grows with what has arrived.
 func (r *reader) long(n int, eager bool) ([]byte, error) {
-	step := stepLen
 	if eager {
-		step = n
+		own := make([]byte, n)
+		return own, r.whole(own, func(int) {})
 	}
-	own := make([]byte, 0, step)
-	for populated := 0; len(own) < n; {
-		if to := min(len(own)+populateLen, cap(own)); eager && to-populated > populateLen/2 {
-			go populate(own[populated:to])
-			populated = to
-		}
+	own := make([]byte, 0, stepLen)
+	for len(own) < n {
 		if len(own) == cap(own) {
 			own = append(make([]byte, 0, min(n, 2*cap(own))), own...)
 		}
@@ -265,6 +268,33 @@ func (r *reader) long(n int, eager bool) ([]byte, error) {
 		}
 	}
 	return own, nil
+}
+
+// whole reads until own is full; here is told again and again how much of it is.
+func (r *reader) whole(own []byte, here func(n int)) error {
+	for at, populated := 0, 0; at < len(own); {
+		if to := min(at+populateLen, len(own)); to-populated > populateLen/2 {
+			go populate(own[populated:to])
+			populated = to
+		}
+		m, err := r.some(own[at:])
+		at += m
+		if err != nil && at < len(own) {
+			return noEOF(err)
+		}
+		here(at)
+	}
+	return nil
+}
+
+// finish reads the last frame of a message if message left it.
+func (r *reader) finish(last []byte, a *arrival) error {
+	if a == nil {
+		return nil
+	}
+	err := r.whole(last, a.here)
+	a.end(err)
+	return err
 }
 
 // some reads at least one byte into p, from buf first.
