@@ -181,6 +181,7 @@ func (a *agent) serve(ctx context.Context, l net.Listener) error {
 		return err
 	}
 	a.values.open()
+	go unmapProgram() // most of which was for the start
 	err := newServer(a).serve(ctx, l)
 	a.giveAllBack()
 	err = errors.Join(err, a.note(audit.Entry{Who: a.self(), Op: audit.OpStop, Verdict: audit.Allowed}))

@@ -40,6 +40,7 @@ func (t *tidy) wait(seen int64) {
 		t.armed.Store(false)
 		if now >= tidyWork {
 			debug.FreeOSMemory()
+			unmapProgram()
 		}
 	})
 }

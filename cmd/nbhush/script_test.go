@@ -213,5 +213,20 @@ func holds(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// randomValue looks like an API key.
-func randomValue() string { return "nk-" + strings.ToLower(rand.Text()) + rand.Text() }
+// randomValue looks like an API key: one in four thousand would have a single digit
+// or none, and then it looks like a name.
+func randomValue() string {
+	for {
+		v := "nk-" + strings.ToLower(rand.Text()) + rand.Text()
+		if len(v)-len(strings.Map(notDigit, v)) >= 4 {
+			return v
+		}
+	}
+}
+
+func notDigit(r rune) rune {
+	if '0' <= r && r <= '9' {
+		return -1
+	}
+	return r
+}
