@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -193,20 +194,27 @@ token = "store://BAO_TOKEN"
 // folder each file counts.
 func holds(ts *testscript.TestScript, neg bool, args []string) {
 	n := newNeedles(ts.Getenv("VALUE"), ts.Getenv("OTHER"))
-	look := func(name string) {
-		found := n.find([]byte(ts.ReadFile(name))) >= 0
+	look := func(name string, text []byte) {
+		found := n.find(text) >= 0
 		if found == neg {
 			ts.Fatalf("%s: holds a value: %v", name, found)
 		}
 	}
 	for _, arg := range args {
-		if st, err := os.Stat(ts.MkAbs(arg)); err != nil || !st.IsDir() {
-			look(arg)
+		root := ts.MkAbs(arg)
+		if st, err := os.Stat(root); err != nil || !st.IsDir() {
+			look(arg, []byte(ts.ReadFile(arg)))
 			continue
 		}
-		ts.Check(filepath.WalkDir(ts.MkAbs(arg), func(path string, e fs.DirEntry, err error) error {
+		ts.Check(filepath.WalkDir(root, func(path string, e fs.DirEntry, err error) error {
 			if err == nil && e.Type().IsRegular() {
-				look(path)
+				var text []byte
+				if text, err = os.ReadFile(path); err == nil {
+					look(path, text)
+				}
+			}
+			if path != root && errors.Is(err, fs.ErrNotExist) {
+				return nil // whatever ends takes its files along
 			}
 			return err
 		}))
