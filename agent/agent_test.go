@@ -687,7 +687,7 @@ func TestStoreThatFails(t *testing.T) {
 				t.Fatal(err)
 			}
 			w.values.now = func() time.Time { return clock }
-			w.store.fail = func() error { return c.err }
+			w.store.onGet.Store(failing(c.err))
 			_, err := s.Unlock(t.Context(), nil)
 			wantCode(t, "unlock", err, api.CodeLocked)
 			_, err = s.Find(t.Context(), []byte(value))
@@ -699,7 +699,7 @@ func TestStoreThatFails(t *testing.T) {
 				t.Errorf("status: %+v, %v", st, err)
 			}
 			// The user opened the keyring by other means: nothing need be said to the agent.
-			w.store.fail = nil
+			w.store.onGet.Store(nil)
 			clock = clock.Add(2 * retryEach)
 			if r, err := s.Find(t.Context(), []byte(value)); err != nil || len(r.Spans) != 1 {
 				t.Errorf("find after the store came back: %v, %v", r.Spans, err)
@@ -775,7 +775,8 @@ func TestFindWaitsForTheWholeSet(t *testing.T) {
 	}
 	w.settle()
 	hold, reached := make(chan struct{}), make(chan struct{}, 100)
-	w.store.gets = func() { reached <- struct{}{}; <-hold }
+	stop := func() error { reached <- struct{}{}; <-hold; return nil }
+	w.store.onGet.Store(&stop)
 	w.values.open()
 	<-reached // the store is being read
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)

@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"sync/atomic"
 	"testing"
 
 	"github.com/nbhush/nbhush/agent/api"
@@ -210,23 +211,38 @@ type world struct {
 	stopped chan struct{}
 }
 
-// faulty is a store that can be made to fail, and counts.
+// faulty is a store whose Get and Set first do, also while others call them, what is
+// put here, and fail if that does.
 type faulty struct {
 	store.Store
-	fail func() error
-	gets func()
+	onGet, onSet atomic.Pointer[func() error]
 }
 
 func (f *faulty) Get(name secret.Name) (secret.Value, error) {
-	if f.gets != nil {
-		f.gets()
-	}
-	if f.fail != nil {
-		if err := f.fail(); err != nil {
-			return secret.Value{}, err
-		}
+	if err := before(&f.onGet); err != nil {
+		return secret.Value{}, err
 	}
 	return f.Store.Get(name)
+}
+
+func (f *faulty) Set(name secret.Name, v secret.Value) error {
+	if err := before(&f.onSet); err != nil {
+		return err
+	}
+	return f.Store.Set(name, v)
+}
+
+func before(p *atomic.Pointer[func() error]) error {
+	if f := p.Load(); f != nil {
+		return (*f)()
+	}
+	return nil
+}
+
+// failing is what always fails with err.
+func failing(err error) *func() error {
+	f := func() error { return err }
+	return &f
 }
 
 // lookFinder finds the word look.
@@ -267,6 +283,7 @@ func newWorldIn(t testing.TB, h home.Home, served *servedFile) *world {
 	})
 	w.project = w.writeProject(t, "LISTED", "LISTED_TOO")
 	w.approve(t, w.project)
+	w.settle()
 	return w
 }
 
@@ -342,6 +359,7 @@ func (w *world) set(t testing.TB, name secret.Name) string {
 	if _, err := w.session().Set(t.Context(), name, secret.New([]byte(text))); err != nil {
 		t.Fatal(err)
 	}
+	w.settle() // a test may change what its goroutine reads
 	return text
 }
 

@@ -133,7 +133,7 @@ func TestStoreIsTheTruth(t *testing.T) {
 func TestFailedSetIsNoVersion(t *testing.T) {
 	w := newWorld(t)
 	w.set(t, "A")
-	w.agent.store = failing{w.store}
+	w.store.onSet.Store(failing(os.ErrPermission))
 	if _, err := w.session().Set(t.Context(), "A", secret.New([]byte(rand.Text()))); err == nil {
 		t.Fatal("no error")
 	}
@@ -142,10 +142,6 @@ func TestFailedSetIsNoVersion(t *testing.T) {
 		t.Errorf("%d versions, %v", len(rec.Versions), err)
 	}
 }
-
-type failing struct{ store.Store }
-
-func (failing) Set(secret.Name, secret.Value) error { return os.ErrPermission }
 
 // A kernel may do none of this.
 func TestCareIsForTheOwner(t *testing.T) {
