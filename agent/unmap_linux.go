@@ -10,9 +10,9 @@ import (
 )
 
 // unmapProgram gives back the pages of this program, and of libraries, that are as they
-// are on the disk: the start needs most of them, requests a third. What is needed comes
-// back from the system's cache, sixteen pages in a microsecond. Where a page was
-// written to, as a linker does, or is locked, nothing happens.
+// are on the disk: few requests need what the start does. What is needed comes back from
+// the system's cache. Where a page was written to, as a linker does, or is locked, nothing
+// happens.
 func unmapProgram() {
 	f, err := os.Open("/proc/self/smaps")
 	if err != nil {

@@ -25,27 +25,23 @@ const maxHead = 256
 // message will never be whole, and is not sent.
 func (s *Stage) PushArriving(ctx context.Context, m wire.Message, wait func(ctx context.Context, n int) (int, error)) error {
 	a := arriving{redactor: s.redactor, content: m.Content(), wait: wait}
-	var w *waiting
+	var d *document
 	if s.begins(m) {
 		var err error
-		if w, err = a.search(ctx, m); err != nil {
+		if d, err = a.search(ctx, m); err != nil {
 			return err
 		}
 	}
 	if _, err := wait(ctx, len(a.content)); err != nil {
 		return err
 	}
-	if w == nil {
+	if d == nil {
 		s.Push(ctx, []wire.Message{m})
 		return nil
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.queue = append(s.queue, w)
-	w.deadline = time.Now().Add(Hold)
-	w.stream = s.streamOf(w.doc)
-	w.stream.open = append(w.stream.open, w)
-	w.stream.searched(nil, a.length, a.tail, a.err)
+	s.enqueue(d, time.Now()).stream.searched(nil, a.length, a.tail, a.err)
 	s.drain()
 	return nil
 }
@@ -81,7 +77,7 @@ type arriving struct {
 // search returns the message with what was found in its text, nil if its content is
 // not what its beginning promised. It takes the text for all but the last two
 // characters until these are there.
-func (a *arriving) search(ctx context.Context, m wire.Message) (*waiting, error) {
+func (a *arriving) search(ctx context.Context, m wire.Message) (*document, error) {
 	n, err := a.wait(ctx, min(maxHead, len(a.content)))
 	if err != nil {
 		return nil, err
@@ -92,13 +88,7 @@ func (a *arriving) search(ctx context.Context, m wire.Message) (*waiting, error)
 	}
 	a.start = head[1]
 	name := string(a.content[head[2]:head[3]])
-	p := &textPiece{
-		piece: piece{json: true},
-		leaf:  leaf{start: a.start, depth: 1, key: "text", object: bytes.IndexByte(a.content, '{')},
-		frame: inContent, stream: true,
-	}
-	p.member = bytes.LastIndex(a.content[:a.start], []byte(`"text"`))
-
+	p := &textPiece{piece: piece{json: true}, leaf: leaf{start: a.start}, frame: inContent}
 	s := searcher{Redactor: a.redactor, ctx: ctx, limit: window}
 	defer s.end()
 	s.buf = s.buffer(window + overlap)
@@ -117,7 +107,7 @@ func (a *arriving) search(ctx context.Context, m wire.Message) (*waiting, error)
 	}
 	p.end, p.from = a.start+len(p.raw), 0
 	a.length, a.tail, a.err = s.finish([]*piece{&p.piece})
-	return &waiting{doc: &document{m: m, msgType: "stream", pieces: []*textPiece{p}, text: p, name: name}}, nil
+	return &document{m: m, msgType: "stream", pieces: []*textPiece{p}, text: p, name: name}, nil
 }
 
 // next makes p.raw what there is of the text once there is another window of it, up

@@ -131,8 +131,8 @@ func TestStageArriving(t *testing.T) {
 				a := arriving{redactor: r, wait: sl.wait}
 				m := sl.message(msgs[1])
 				a.content = m.Content()
-				if w, err := a.search(t.Context(), m); err != nil || (w != nil) != c.early {
-					t.Errorf("searched while it arrived: %v, %v", w != nil, err)
+				if d, err := a.search(t.Context(), m); err != nil || (d != nil) != c.early {
+					t.Errorf("searched while it arrived: %v, %v", d != nil, err)
 				}
 			})
 		})

@@ -78,18 +78,24 @@ func (s *Stage) Push(ctx context.Context, batch []wire.Message) {
 func (s *Stage) take(batch []wire.Message, now time.Time) int {
 	for i, m := range batch {
 		h, _ := wire.ScanHeader(m.Header())
-		w := &waiting{doc: read(m, h.MsgType)}
-		s.queue = append(s.queue, w)
-		if w.doc.text != nil {
-			w.deadline = now.Add(Hold)
-			w.stream = s.streamOf(w.doc)
-			w.stream.open = append(w.stream.open, w)
-		}
+		s.enqueue(read(m, h.MsgType), now)
 		if h.MsgType == "status" {
 			return i + 1
 		}
 	}
 	return len(batch)
+}
+
+// enqueue adds a message to the queue, and to the open ones of its stream if it is of one.
+func (s *Stage) enqueue(d *document, now time.Time) *waiting {
+	w := &waiting{doc: d}
+	s.queue = append(s.queue, w)
+	if d.text != nil {
+		w.deadline = now.Add(Hold)
+		w.stream = s.streamOf(d)
+		w.stream.open = append(w.stream.open, w)
+	}
+	return w
 }
 
 func (s *Stage) streamOf(d *document) *stream {

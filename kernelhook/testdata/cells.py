@@ -28,6 +28,7 @@ CELLS = {
     "subprocess": "import subprocess; print(subprocess.run(['sh', '-c', 'echo $TOKEN'], capture_output=True, text=True).stdout)",
     "system": "os.system('echo on the own stdout: $TOKEN; echo $TOKEN >&2')",
     "bang": "!echo $TOKEN",
+    "much at once": "print(('x' * 99 + '\\n') * 50_000 + v)",  # searched while it arrives
 }
 for name, code in CELLS.items():
     o = run(kc, code)
