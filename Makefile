@@ -31,7 +31,8 @@ export NBHUSH_TEST_PYTHON ?= $(VENV)/bin/python
 .PHONY: build test unit lint bench kills crowd trace detect-report notebooks soak suites fuzz venv kernels kernels/path deps install docs clean
 
 build:
-	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/ ./cmd/nbhush ./cmd/nbhush-hook ./cmd/nbhush-providers ./cmd/nbhush-outputs
+	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/ ./cmd/nbhush ./cmd/nbhush-hook ./cmd/nbhush-providers
+	GO='$(GO)' cmd/nbhush-outputs/build.sh '$(CURDIR)/bin/nbhush-outputs' '$(LDFLAGS)'
 
 # The race detector needs cgo; what ships is built without it. Programs that are
 # built with it wait a second before they end, unless told not to.

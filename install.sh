@@ -79,12 +79,21 @@ go=${GO:-go}
 command -v "$go" >/dev/null 2>&1 || fail "Go is not installed, and nbhush is built from source" "install Go 1.26 or newer, then run ./install.sh again"
 
 version=$(cd "$here" && git describe --tags --always --dirty 2>/dev/null) || version=0.1.0
+compile() (
+	export CGO_ENABLED=0 GO="$go"
+	cd "$here/cmd/$1"
+	if [ -f build.sh ]; then
+		sh build.sh "$2" "$3"
+	else
+		"$go" build -trimpath -ldflags "$3" -o "$2" .
+	fi
+)
 # program NAME builds it beside its place and renames it, so that a running one
 # stays whole; it fails where the same is there already.
 program() {
 	new=$bin/.$1.new.$$
 	trap 'rm -f "$new" "$new.copy"' EXIT
-	(cd "$here" && CGO_ENABLED=0 "$go" build -trimpath -ldflags "-s -w -X main.version=$version" -o "$new" "./cmd/$1") ||
+	compile "$1" "$new" "-s -w -X main.version=$version" ||
 		fail "the build did not succeed" "the lines above are from the Go compiler"
 	if [ -x "$bin/$1" ] && cmp -s "$new" "$bin/$1"; then
 		rm -f "$new"

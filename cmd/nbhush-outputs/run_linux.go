@@ -2,6 +2,8 @@ package main
 
 import (
 	"bytes"
+	"errors"
+	"runtime"
 	"slices"
 	"strings"
 	"syscall"
@@ -13,23 +15,33 @@ func exit(code int) { syscall.Exit(code) }
 
 // run returns the exit code, unless nbhush takes this process over.
 func run() int {
-	args, err := readFile("/proc/self/cmdline")
-	if err != nil {
-		return fail("read /proc/self/cmdline: " + err.Error())
+	alone := argc == 1
+	if argc == 0 {
+		argv, err := arguments()
+		if err != nil {
+			return fail(err.Error())
+		}
+		alone = len(argv) == 1
 	}
-	argv := strings.Split(strings.TrimSuffix(string(args), "\x00"), "\x00")
 	dir, err := syscall.Getwd()
-	if len(argv) != 1 || err != nil || !blocks(0) || !blocks(1) || outputs.MayHaveKeys(getenv, dir, readFile) {
-		return handOver(argv)
+	if !alone || err != nil || !blocks(0) || !blocks(1) || outputs.MayHaveKeys(getenv, dir, readFile) {
+		return handOver()
 	}
 	return strip()
 }
+
+// large is how many bytes of a notebook take as long as all the rest does: a
+// processor that somebody else wants, too, is then better left.
+const large = 1 << 18
 
 // strip strips standard input. Its words are nbstripout's, as nbhush's are.
 func strip() int {
 	src, err := readAll(0)
 	if err != nil {
 		return fail("read standard input: " + err.Error())
+	}
+	if len(src) > large {
+		untie()
 	}
 	stripper := outputs.New(outputs.Options{})
 	out, err := stripper.Strip(src)
@@ -47,8 +59,21 @@ func strip() int {
 	return 0
 }
 
+// arguments returns the command line, the program's name first.
+func arguments() ([]string, error) {
+	b, err := readFile("/proc/self/cmdline")
+	if err != nil {
+		return nil, errors.New("read /proc/self/cmdline: " + err.Error())
+	}
+	return strings.Split(strings.TrimSuffix(string(b), "\x00"), "\x00"), nil
+}
+
 // handOver makes this process the nbhush beside it; it returns only if there is none.
-func handOver(argv []string) int {
+func handOver() int {
+	argv, err := arguments()
+	if err != nil {
+		return fail(err.Error())
+	}
 	var self [4096]byte
 	n, err := syscall.Readlink("/proc/self/exe", self[:])
 	if err != nil {
@@ -56,6 +81,8 @@ func handOver(argv []string) int {
 	}
 	nbhush := string(self[:1+bytes.LastIndexByte(self[:n], '/')]) + "nbhush"
 	argv[0] = "nbstripout" // the name that tells nbhush what to be
+	runtime.LockOSThread() // what this thread is untied from holds for nbhush
+	untie()
 	err = syscall.Exec(nbhush, argv, syscall.Environ())
 	return fail("run " + nbhush + ": " + err.Error() + "\nnbhush-outputs: hint: ./install.sh puts nbhush beside it")
 }

@@ -1,0 +1,52 @@
+package main
+
+import (
+	"syscall"
+	"unsafe"
+)
+
+const (
+	rlimitNoFile    = 7          // asm-generic/resource.h
+	prSetTimerSlack = 29         // linux/prctl.h
+	slack           = 10_000_000 // nanoseconds
+
+	// maskSize is the size in bytes of a set of processors. Where there are more
+	// than 1,024 the system does not tell them, and the process stays free.
+	maskSize = 128
+)
+
+// What start leaves here; zero in a program that was linked without -E=main.start.
+var (
+	argc    int
+	files   syscall.Rlimit // of open files, as it was
+	allowed [maskSize]byte // where the process may run
+)
+
+// start makes the process a small one before Go's runtime begins, which spares
+// it a third of its CPU time on a small notebook:
+//
+//   - It stays on the processor that it is on. The runtime then wakes no other
+//     one and makes room for one.
+//   - Its threads sleep ten milliseconds longer than they ask for. The runtime's
+//     clock thread would look every twentieth of a millisecond what there is to do.
+//   - It can open no file until package syscall, as in every program, raises that
+//     limit. The runtime would read which part of how many processors its control
+//     group has.
+func start()
+
+var _ = start // whom only the linker calls
+
+// untie takes back what start did, for the calling thread and for the program
+// that it becomes.
+func untie() {
+	if argc == 0 {
+		return
+	}
+	_, _, _ = syscall.RawSyscall(syscall.SYS_PRCTL, prSetTimerSlack, 0, 0) // what it began with
+	if files.Max > 0 {
+		_ = syscall.Setrlimit(rlimitNoFile, &files)
+	}
+	if allowed != [maskSize]byte{} {
+		_, _, _ = syscall.RawSyscall(syscall.SYS_SCHED_SETAFFINITY, 0, maskSize, uintptr(unsafe.Pointer(&allowed))) //nolint:gosec // a system call takes an address
+	}
+}

@@ -1,0 +1,67 @@
+#include "go_asm.h"
+#include "textflag.h"
+
+#define SYS_prctl 157
+#define SYS_sched_setaffinity 203
+#define SYS_sched_getaffinity 204
+#define SYS_prlimit64 302
+#define SYS_getcpu 309
+
+GLOBL none<>(SB), NOPTR, $16             // struct rlimit: no open file
+GLOBL cpu<>(SB), NOPTR, $4               // that the process is on
+GLOBL only<>(SB), NOPTR, $const_maskSize // a set of that one
+
+// start is where the process begins, in place of _rt0_amd64_linux, to which it
+// goes on with the stack as it was: argc, argv and the environment lie at SP
+// (System V ABI, AMD64 supplement, 3.4.1). What a system call refuses stays as it is.
+TEXT ·start(SB),NOSPLIT|NOFRAME,$0
+	MOVQ 0(SP), AX
+	MOVQ AX, ·argc(SB)
+
+	MOVL $SYS_prctl, AX
+	MOVL $const_prSetTimerSlack, DI
+	MOVL $const_slack, SI
+	SYSCALL
+
+	MOVL  $SYS_prlimit64, AX
+	XORL  DI, DI
+	MOVL  $const_rlimitNoFile, SI
+	XORL  DX, DX
+	LEAQ  ·files(SB), R10
+	SYSCALL
+	TESTQ AX, AX
+	JNZ   processor
+	MOVQ  ·files+8(SB), AX // Max, which must stay
+	MOVQ  AX, none<>+8(SB)
+	MOVL  $SYS_prlimit64, AX
+	LEAQ  none<>(SB), DX
+	XORL  R10, R10
+	SYSCALL
+
+processor:
+	MOVL  $SYS_sched_getaffinity, AX
+	XORL  DI, DI
+	MOVL  $const_maskSize, SI
+	LEAQ  ·allowed(SB), DX
+	SYSCALL
+	TESTQ AX, AX
+	JLE   go
+	MOVL  $SYS_getcpu, AX
+	LEAQ  cpu<>(SB), DI
+	XORL  SI, SI
+	XORL  DX, DX
+	SYSCALL
+	TESTQ AX, AX
+	JNZ   go
+	MOVL  cpu<>(SB), CX
+	CMPL  CX, $(const_maskSize*8)
+	JCC   go
+	LEAQ  only<>(SB), DX
+	BTSQ  CX, (DX) // of a bit string in memory: beyond the first word, too
+	MOVL  $SYS_sched_setaffinity, AX
+	XORL  DI, DI
+	MOVL  $const_maskSize, SI
+	SYSCALL
+
+go:
+	JMP _rt0_amd64_linux(SB)

@@ -1,0 +1,105 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"testing"
+)
+
+// TestOneProcessor: nbhush-outputs stays on one processor while it has a small
+// notebook, and not with a large one.
+func TestOneProcessor(t *testing.T) {
+	if testing.Short() || runtime.GOARCH != "amd64" {
+		t.Skip("builds the program, which begins in Go's runtime elsewhere")
+	}
+	program, err := builtProgram()
+	if err != nil {
+		t.Fatal(err)
+	}
+	start := func(t *testing.T, src string) (pid int) {
+		cmd := exec.Command(program + "-outputs")
+		cmd.Dir = t.TempDir()
+		cmd.Env = []string{"HOME=" + cmd.Dir}
+		cmd.Stdin = strings.NewReader(src)
+		out, err := cmd.StdoutPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() {
+			_ = out.Close()
+			_ = cmd.Process.Kill()
+			_ = cmd.Wait()
+		})
+		if _, err := out.Read(make([]byte, 1)); err != nil { // more than a pipe holds is still to be written
+			t.Fatal(err)
+		}
+		return cmd.Process.Pid
+	}
+	notebook := func(size int) string {
+		return `{"cells": [], "metadata": {}, "nbformat": 4, "x": "` + strings.Repeat("x", size) + `"}`
+	}
+	if got := processors(t, start(t, notebook(200_000))); strings.ContainsAny(got, ",-") || got == "" {
+		t.Errorf("a small notebook is stripped on %s", got)
+	}
+	if got, want := processors(t, start(t, notebook(4<<20))), processors(t, os.Getpid()); got != want {
+		t.Errorf("a large notebook is stripped on %s, want %s", got, want)
+	}
+}
+
+// processors returns where the main thread of a process may run, as the system lists it.
+func processors(t *testing.T, pid int) string {
+	t.Helper()
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, list, _ := strings.Cut(string(status), "Cpus_allowed_list:\t")
+	list, _, _ = strings.Cut(list, "\n")
+	return list
+}
+
+// TestHandsOverFree: the nbhush that nbhush-outputs becomes, and what that
+// starts, have the limits that nbhush-outputs was started with.
+func TestHandsOverFree(t *testing.T) {
+	if testing.Short() {
+		t.Skip("builds the program")
+	}
+	program, err := builtProgram()
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	git, said := filepath.Join(dir, "git"), filepath.Join(dir, "said")
+	const script = "#!/bin/sh\n{ ulimit -Sn; ulimit -Hn; grep Cpus_allowed_list /proc/$$/status; cat /proc/$$/timerslack_ns; } >\"$SAID\"\nexit 1\n"
+	if err := os.WriteFile(git, []byte(script), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	limits := func(argv ...string) string {
+		if err := os.RemoveAll(said); err != nil {
+			t.Fatal(err)
+		}
+		cmd := exec.Command(argv[0], argv[1:]...)
+		cmd.Dir, cmd.Stdin = dir, strings.NewReader(`{"cells": [], "metadata": {}, "nbformat": 4}`)
+		cmd.Env = []string{"HOME=" + dir, "PATH=" + dir + ":" + os.Getenv("PATH"), "SAID=" + said, "GIT_CONFIG_COUNT=0"}
+		var words bytes.Buffer
+		cmd.Stderr = &words
+		_ = cmd.Run() // what git says is no answer
+		b, err := os.ReadFile(said)
+		if err != nil {
+			t.Fatalf("%s: %v; %s", argv, err, words.Bytes())
+		}
+		return string(b)
+	}
+	want := limits(git)
+	if got := limits(program + "-outputs"); got != want || strings.Count(want, "\n") != 4 {
+		t.Errorf("through nbhush-outputs:\n%swant:\n%s", got, want)
+	}
+}
