@@ -10,16 +10,20 @@
 // A socket's path has at most 104 bytes on every system that has sockets in the
 // file system; where Run would be too deep, or there is no runtime directory,
 // Run is a directory of this user in the temporary directory, named after the
-// home that it belongs to.
+// home that it belongs to. Where somebody else has taken that name it is a
+// directory below State, from then on.
 package home
 
 import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strconv"
+
+	"github.com/nbhush/nbhush/agent/socket"
 )
 
 // Home holds the directories of one user. They may not exist yet: MkdirAll
@@ -39,13 +43,14 @@ func Find(getenv func(string) string) (Home, error) {
 		if err != nil {
 			return Home{}, err
 		}
-		return Home{
+		h := Home{
 			Config: filepath.Join(base, "config"),
 			Data:   filepath.Join(base, "data"),
 			State:  filepath.Join(base, "state"),
 			Cache:  filepath.Join(base, "cache"),
-			Run:    run(filepath.Join(base, "run"), base),
-		}, nil
+		}
+		h.Run = h.run(filepath.Join(base, "run"), base)
+		return h, nil
 	}
 	user := getenv("HOME")
 	if user == "" {
@@ -70,16 +75,30 @@ func Find(getenv func(string) string) (Home, error) {
 	if dir := getenv("XDG_RUNTIME_DIR"); filepath.IsAbs(dir) {
 		want = filepath.Join(dir, "nbhush")
 	}
-	h.Run = run(want, h.Data)
+	h.Run = h.run(want, h.Data)
 	return h, nil
 }
 
-func run(want, key string) string {
+// run is want, if it will do, or else the folder of key in the temporary directory.
+// That is everybody's: who takes the name first must not be in the way, nor come
+// back to it. A home, which computers may share, is not the first choice.
+func (h Home) run(want, key string) string {
 	if want != "" && len(want) <= maxRun {
 		return want
 	}
 	sum := sha256.Sum256([]byte(key))
-	return filepath.Join(os.TempDir(), "nbhush-"+strconv.Itoa(os.Getuid())+"-"+hex.EncodeToString(sum[:6]))
+	dir := filepath.Join(os.TempDir(), "nbhush-"+strconv.Itoa(os.Getuid())+"-"+hex.EncodeToString(sum[:6]))
+	own := filepath.Join(h.State, "run")
+	if len(own) > maxRun {
+		return dir
+	}
+	if _, err := os.Lstat(own); err == nil {
+		return own
+	}
+	if err := socket.CheckDir(dir); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return own
+	}
+	return dir
 }
 
 // Socket is the path of the agent's socket.

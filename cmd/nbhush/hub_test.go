@@ -25,6 +25,7 @@ type hubStory struct {
 	Running, Left                   map[string][2]any // by PID: user, command
 	Bob, Ann, Open                  stranger
 	His, Hers                       [2]any // exit code, output
+	Aside                           [][2]any
 	Doctor, Heard                   string
 	Audit                           []string
 	OfTheGateway, HerOwn, ForOthers struct {
@@ -212,6 +213,9 @@ func (told *hubStory) anotherAccount(t *testing.T) {
 	}
 	if told.His[0] != 4. || !strings.Contains(told.His[1].(string), "permission denied") {
 		t.Errorf("nbhush, run by another account in her home: %v", told.His)
+	}
+	if len(told.Aside) != 3 || told.Aside[0][0] != 0. || told.Aside[1] != [2]any{0., "it is there\n"} || told.Aside[2][0] != 0. {
+		t.Errorf("where another account has the folder of her agent's socket: %v", told.Aside)
 	}
 	if told.Hers[0] != 4. || !strings.Contains(told.Hers[1].(string), "the agent's socket is not this user's") || strings.Trim(told.Heard, "0\n") != "" {
 		t.Errorf("where another account listens at the path of her socket: %v; it got %q", told.Hers, told.Heard)

@@ -55,7 +55,7 @@ func goList(t *testing.T, args ...string) []listed {
 func TestImports(t *testing.T) {
 	leaves := map[string][]string{
 		"agent/secret":       {},
-		"agent/home":         {},
+		"agent/home":         {"agent/socket"},
 		"agent/savefile":     {},
 		"agent/socket":       {},
 		"agent/match":        {"agent/secret"},

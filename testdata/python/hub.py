@@ -49,7 +49,7 @@ os.system("echo in the log: $TOKEN")
 
 SQUATTER = """
 import os, socket, sys
-os.mkdir(sys.argv[1])
+os.makedirs(sys.argv[1])
 os.chmod(sys.argv[1], 0o755)
 os.umask(0)
 s = socket.socket(socket.AF_UNIX)
@@ -302,15 +302,22 @@ def another(told, folder, run, kernel):
 
 
 def squat(told, folder, run, value):
-    """He was first at the path of her agent's folder, and listens there."""
+    """He was first at the path of her agent's folder, and listens there, and in a runtime directory that she calls hers."""
     shutil.rmtree(run)
-    squatter = subprocess.Popen([sys.executable, "-c", SQUATTER, run], stdout=subprocess.PIPE, text=True, **account(folder, "bob"))
-    squatter.stdout.readline()
+    folders, squatters = (run, "/tmp/bobs/nbhush"), []
+    for at in folders:
+        squatters.append(subprocess.Popen([sys.executable, "-c", SQUATTER, at], stdout=subprocess.PIPE, text=True, **account(folder, "bob")))
+        squatters[-1].stdout.readline()
     ann = account(folder, "ann")
+    told["aside"] = [attempt(ann, *args, **kw) for args, kw in (
+        (["set", "OTHER"], {"input": value}), (["run", "--", "sh", "-c", 'test "$TOKEN" && echo it is there'], {}), (["agent", "stop"], {}))]
+    ann["env"]["XDG_RUNTIME_DIR"] = os.path.dirname(folders[1])
     told["hers"] = attempt(ann, "set", "OTHER", input=value)
     told["doctor"] = attempt(ann, "doctor")[1]
-    squatter.terminate()
-    told["heard"] = squatter.communicate()[0]
+    told["heard"] = ""
+    for squatter in squatters:
+        squatter.terminate()
+        told["heard"] += squatter.communicate()[0]
 
 
 def main(folder, programs, proxy):
