@@ -17,6 +17,8 @@ GLOBL only<>(SB), NOPTR, $const_maskSize // a set of that one
 TEXT ·start(SB),NOSPLIT|NOFRAME,$0
 	MOVQ 0(SP), AX
 	MOVQ AX, ·argc(SB)
+	MOVQ ·rate(SB), AX
+	MOVQ $0, (AX)
 
 	MOVL $SYS_prctl, AX
 	MOVL $const_prSetTimerSlack, DI
