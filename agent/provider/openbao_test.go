@@ -51,7 +51,7 @@ func (b *baoClient) do(method, path string, body any) map[string]any {
 	if err != nil {
 		b.t.Fatal(err)
 	}
-	req, err := http.NewRequestWithContext(b.t.Context(), method, b.Address+"/v1/"+path, bytes.NewReader(out))
+	req, err := http.NewRequestWithContext(context.WithoutCancel(b.t.Context()), method, b.Address+"/v1/"+path, bytes.NewReader(out))
 	if err != nil {
 		b.t.Fatal(err)
 	}
@@ -77,6 +77,14 @@ func (b *baoClient) do(method, path string, body any) map[string]any {
 	return to
 }
 
+// mount makes what is at path, until the test ends: all tests of a run have one server.
+func (b *baoClient) mount(path string, body any) {
+	b.t.Helper()
+	b.do("POST", path, body)
+	there := *b // in the namespace of now
+	b.t.Cleanup(func() { there.do("DELETE", path, nil) })
+}
+
 // settings are those of the root token, in w's store.
 func (b *baoClient) settings(w *world, more map[string]string) map[string]string {
 	w.stored["ROOT"] = b.Token
@@ -89,9 +97,10 @@ func TestOpenBaoKV(t *testing.T) {
 	t.Parallel()
 	b, w := newBao(t), newWorld(t)
 	one, two, old := random(), random(), random()
+	t.Cleanup(func() { b.do("DELETE", "secret/metadata/team/db", nil) }) // with its versions
 	b.do("POST", "secret/data/team/db", map[string]any{"data": map[string]any{"password": old}})
 	b.do("POST", "secret/data/team/db", map[string]any{"data": map[string]any{"password": one, "port": 5432, "NAME": two}})
-	b.do("POST", "sys/mounts/kv1", map[string]any{"type": "kv", "options": map[string]string{"version": "1"}})
+	b.mount("sys/mounts/kv1", map[string]any{"type": "kv", "options": map[string]string{"version": "1"}})
 	b.do("POST", "kv1/db", map[string]any{"password": two})
 	s := b.settings(w, nil)
 	w.want(t, source(t, "openbao://secret/team/db#password", s), one)
@@ -113,11 +122,11 @@ func TestOpenBaoLogins(t *testing.T) {
 	value := random()
 	b.do("POST", "secret/data/logins", map[string]any{"data": map[string]any{"v": value}})
 	b.do("PUT", "sys/policies/acl/reads", map[string]any{"policy": `path "secret/data/logins" { capabilities = ["read"] }`})
-	b.do("POST", "sys/auth/approle", map[string]any{"type": "approle"})
+	b.mount("sys/auth/approle", map[string]any{"type": "approle"})
 	b.do("POST", "auth/approle/role/nb", map[string]any{"token_policies": "reads", "token_ttl": "1h"})
 	role := b.do("GET", "auth/approle/role/nb/role-id", nil)["data"].(map[string]any)["role_id"].(string)
 	w.stored["SECRET_ID"] = b.do("POST", "auth/approle/role/nb/secret-id", nil)["data"].(map[string]any)["secret_id"].(string)
-	b.do("POST", "sys/auth/userpass", map[string]any{"type": "userpass"})
+	b.mount("sys/auth/userpass", map[string]any{"type": "userpass"})
 	w.stored["PASSWORD"] = random()
 	b.do("POST", "auth/userpass/users/nb", map[string]any{"password": w.stored["PASSWORD"], "token_policies": "reads"})
 	w.stored["WRONG"] = random()
@@ -195,7 +204,7 @@ func TestOpenBaoJWT(t *testing.T) {
 	value, key := random(), newKey(t)
 	b.do("POST", "secret/data/jwt", map[string]any{"data": map[string]any{"v": value}})
 	b.do("PUT", "sys/policies/acl/jwt", map[string]any{"policy": `path "secret/data/jwt" { capabilities = ["read"] }`})
-	b.do("POST", "sys/auth/jwt", map[string]any{"type": "jwt"})
+	b.mount("sys/auth/jwt", map[string]any{"type": "jwt"})
 	der, err := x509.MarshalPKIXPublicKey(&key.PublicKey)
 	if err != nil {
 		t.Fatal(err)
@@ -272,7 +281,7 @@ func TestOpenBaoKubernetes(t *testing.T) {
 	ca := string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: cluster.Certificate().Raw}))
 	b.do("POST", "secret/data/k8s", map[string]any{"data": map[string]any{"v": value}})
 	b.do("PUT", "sys/policies/acl/k8s", map[string]any{"policy": `path "secret/data/k8s" { capabilities = ["read"] }`})
-	b.do("POST", "sys/auth/cluster", map[string]any{"type": "kubernetes"})
+	b.mount("sys/auth/cluster", map[string]any{"type": "kubernetes"})
 	b.do("POST", "auth/cluster/config", map[string]any{"kubernetes_host": cluster.URL, "kubernetes_ca_cert": ca, "token_reviewer_jwt": reviewer, "disable_iss_validation": true})
 	b.do("POST", "auth/cluster/role/nb", map[string]any{"bound_service_account_names": "nb", "bound_service_account_namespaces": "team", "token_policies": "k8s", "token_ttl": "1h"})
 	ask := func(token string) Source {
@@ -289,9 +298,9 @@ func TestOpenBaoNamespace(t *testing.T) {
 	t.Parallel()
 	b, w := newBao(t), newWorld(t)
 	value := random()
-	b.do("POST", "sys/namespaces/team-a", nil)
+	b.mount("sys/namespaces/team-a", nil)
 	b.namespace = "team-a"
-	b.do("POST", "sys/mounts/kv", map[string]any{"type": "kv", "options": map[string]string{"version": "2"}})
+	b.mount("sys/mounts/kv", map[string]any{"type": "kv", "options": map[string]string{"version": "2"}})
 	b.do("POST", "kv/data/x", map[string]any{"data": map[string]any{"v": value}})
 	w.want(t, source(t, "openbao://kv/x#v", b.settings(w, map[string]string{"namespace": "team-a"})), value)
 	w.refused(t, source(t, "openbao://kv/x#v", b.settings(w, nil)), Denied, value)
@@ -312,8 +321,8 @@ func TestOpenBaoLease(t *testing.T) {
 		rw.WriteHeader(http.StatusCreated)
 		fmt.Fprint(rw, "[]")
 	}))
-	defer broker.Close()
-	b.do("POST", "sys/mounts/rabbitmq", map[string]any{"type": "rabbitmq"})
+	t.Cleanup(broker.Close) // which is asked when the mount goes
+	b.mount("sys/mounts/rabbitmq", map[string]any{"type": "rabbitmq"})
 	b.do("POST", "rabbitmq/config/connection", map[string]any{"connection_uri": broker.URL, "username": "x", "password": random(), "verify_connection": false})
 	b.do("POST", "rabbitmq/config/lease", map[string]any{"ttl": 60, "max_ttl": 3600})
 	b.do("POST", "rabbitmq/roles/nb", map[string]any{"vhosts": `{"/":{"configure":"","write":"","read":""}}`})
