@@ -2,13 +2,20 @@ package main
 
 import (
 	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/sha1" // it names a file, as the SDK has it
+	"crypto/sha256"
+	"crypto/x509"
+	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
+	"encoding/pem"
 	"encoding/xml"
 	"fmt"
 	"io"
+	"math/big"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
@@ -220,6 +227,7 @@ func TestAWSProfile(t *testing.T) {
 			".aws/config": "[profile keys]\nregion = " + awsRegion + "\n" +
 				"[profile role]\nrole_arn = " + awsRole + "reader\nsource_profile = keys\n" +
 				"[profile other]\nrole_arn = " + awsRole + "other\nsource_profile = keys\n" +
+				"[profile mfa]\nrole_arn = " + awsRole + "reader\nsource_profile = keys\nmfa_serial = arn:aws:iam::123456789012:mfa/me\n" +
 				"[profile loop]\nrole_arn = " + awsRole + "reader\nsource_profile = none\n",
 		}
 	}
@@ -233,6 +241,7 @@ func TestAWSProfile(t *testing.T) {
 		{"role", env("role", a.key), "", ""},
 		{"role with wrong keys", env("role", wrong), provider.Denied, refused},
 		{"role of others", env("other", a.key), provider.Denied, refused},
+		{"role that asks for a code", env("mfa", a.key), provider.Setup, ""}, // nobody is there to be asked
 		{"no such profile", env("none", a.key), provider.Setup, ""},
 		{"no source", env("loop", a.key), provider.Setup, ""},
 		{"STS away", []string{"HOME=" + write(t, files(a.key)), "AWS_PROFILE=role", "AWS_ENDPOINT_URL_STS=http://127.0.0.1:1"}, provider.Unreachable, ""},
@@ -443,6 +452,106 @@ func TestAWSProcess(t *testing.T) {
 		{"fails", env(`cat role.json role.json >&2; exit 1`), provider.Denied, nobody},
 		{"says something else", env(`cat role.json role.json`), provider.Denied, nobody},
 	})
+}
+
+// What `aws login` left in its cache, and the sign-in service as its API describes
+// CreateOAuth2Token: who shows the key that the session began with (RFC 9449) gets more.
+func TestAWSLogin(t *testing.T) {
+	t.Parallel()
+	a, s, value := newAWS(t)
+	role, refresh, wrong := a.role(t), random(), random()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	other, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var at string
+	at = serve(t, func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		var in struct{ ClientID, GrantType, RefreshToken string }
+		err := json.NewDecoder(r.Body).Decode(&in)
+		if err != nil || r.Method != http.MethodPost || r.URL.Path != "/v1/token" || in.ClientID != "arn:aws:signin:::devtools/same-device" ||
+			in.GrantType != "refresh_token" || in.RefreshToken != refresh || !proves(r.Header.Get("DPoP"), &key.PublicKey, at+"/v1/token") {
+			w.Header().Set("X-Amzn-ErrorType", "AccessDeniedException")
+			w.WriteHeader(http.StatusForbidden)
+			fmt.Fprintf(w, `{"error":"TOKEN_EXPIRED","message":"%s"}`, value)
+			return
+		}
+		fmt.Fprintf(w, `{"accessToken":{"accessKeyId":"%s","secretAccessKey":"%s","sessionToken":"%s"},"tokenType":"aws_sigv4","expiresIn":900,"refreshToken":"%s"}`,
+			role.ID, role.Key, role.Token, refresh)
+	})
+	const session = "arn:aws:iam::123456789012:user/me"
+	env := func(id, secret string, ends time.Duration, refresh string, key *ecdsa.PrivateKey, at string) []string {
+		der, err := x509.MarshalECPrivateKey(key)
+		if err != nil {
+			t.Fatal(err)
+		}
+		cached, err := json.Marshal(map[string]any{
+			"accessToken": map[string]string{
+				"accessKeyId": id, "secretAccessKey": secret, "sessionToken": role.Token, "accountId": "123456789012",
+				"expiresAt": time.Now().Add(ends).UTC().Format(time.RFC3339),
+			},
+			"tokenType": "aws_sigv4", "refreshToken": refresh, "identityToken": "", "clientId": "arn:aws:signin:::devtools/same-device",
+			"dpopKey": string(pem.EncodeToMemory(&pem.Block{Type: "EC PRIVATE KEY", Bytes: der})),
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		sum := sha256.Sum256([]byte(session))
+		home := write(t, map[string]string{
+			".aws/config": "[default]\nlogin_session = " + session + "\nregion = " + awsRegion + "\n",
+			".aws/login/cache/" + hex.EncodeToString(sum[:]) + ".json": string(cached),
+		})
+		return []string{"HOME=" + home, "AWS_ENDPOINT_URL_SIGNIN=" + at}
+	}
+	none := env(role.ID, role.Key, time.Hour, refresh, key, at)
+	if err := os.RemoveAll(filepath.Join(strings.TrimPrefix(none[0], "HOME="), ".aws", "login")); err != nil {
+		t.Fatal(err)
+	}
+	logins(t, s, value, []string{refresh, role.Key, role.Token, wrong}, []login{
+		{"session", env(role.ID, role.Key, time.Hour, wrong, key, at), "", ""},
+		{"session that is made longer", env("old", wrong, -time.Minute, refresh, key, at), "", ""},
+		{"session that is over", env("old", wrong, -time.Minute, wrong, key, at), provider.Denied, nobody},
+		{"session of another key", env("old", wrong, -time.Minute, refresh, other, at), provider.Denied, nobody},
+		{"no session", none, provider.Denied, nobody},
+		{"service away", env("old", wrong, -time.Minute, refresh, key, "http://127.0.0.1:1"), provider.Unreachable, ""},
+		{"service fails", env("old", wrong, -time.Minute, refresh, key, serve(t, broken(value, 500))), provider.Failed, ""},
+	})
+}
+
+// proves reports whether token shows, for a POST to at, who has the key (RFC 9449, section 4.3).
+func proves(token string, key *ecdsa.PublicKey, at string) bool {
+	parts := strings.Split(token, ".")
+	if len(parts) != 3 {
+		return false
+	}
+	part := func(n int, to any) []byte {
+		b, err := base64.RawURLEncoding.DecodeString(parts[n])
+		if err == nil && to != nil {
+			err = json.Unmarshal(b, to)
+		}
+		if err != nil {
+			return nil
+		}
+		return b
+	}
+	var head struct{ Typ, Alg string }
+	var claims struct {
+		Htm, Htu, Jti string
+		Iat           int64
+	}
+	signature := part(2, nil)
+	if part(0, &head) == nil || part(1, &claims) == nil || len(signature) != 64 {
+		return false
+	}
+	sum := sha256.Sum256([]byte(parts[0] + "." + parts[1]))
+	age := time.Since(time.Unix(claims.Iat, 0))
+	return head.Typ == "dpop+jwt" && head.Alg == "ES256" && claims.Htm == http.MethodPost && claims.Htu == at && claims.Jti != "" &&
+		-time.Minute < age && age < 5*time.Minute &&
+		ecdsa.Verify(key, sum[:], new(big.Int).SetBytes(signature[:32]), new(big.Int).SetBytes(signature[32:]))
 }
 
 // The variable of the SDK, for who has an authority of their own.

@@ -17,6 +17,7 @@ import (
 	"net/http/httputil"
 	"net/url"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -235,6 +236,31 @@ func TestGCPLogins(t *testing.T) {
 			`"token_url":"https://sts.googleapis.com/v1/token","credential_source":{"file":"` + file + `"}` + more + `}`
 	}
 	const as = `,"service_account_impersonation_url":"https://iamcredentials.googleapis.com/v1/projects/-/serviceAccounts/`
+	// The other sources of a workload's token: a URL with a header, and a program that is allowed to run.
+	from := func(source string) string {
+		text := workload(g.subject, as+`nb@team.iam.gserviceaccount.com:generateAccessToken"`)
+		start := strings.Index(text, `{"file"`)
+		return text[:start] + source + text[start+strings.Index(text[start:], "}")+1:]
+	}
+	issuer := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("X-Workload") != "ours" {
+			broken(g.value, http.StatusForbidden)(w, r)
+			return
+		}
+		fmt.Fprintf(w, `{"token":"%s"}`, g.subject)
+	})
+	byURL := func(header string) string {
+		return from(`{"url":"` + issuer + `","headers":{"X-Workload":"` + header + `"},"format":{"type":"json","subject_token_field_name":"token"}}`)
+	}
+	program := func(token string) string {
+		dir := write(t, map[string]string{"answer": `{"version":1,"success":true,"token_type":"urn:ietf:params:oauth:token-type:jwt","expiration_time":` +
+			strconv.FormatInt(time.Now().Add(time.Hour).Unix(), 10) + `,"id_token":"` + token + `"}`})
+		if err := peers.WriteProgram(filepath.Join(dir, "program"), "#!/bin/sh\ntest \"$GOOGLE_EXTERNAL_ACCOUNT_AUDIENCE\" = "+audience+" && exec cat "+dir+"/answer\n"); err != nil {
+			t.Fatal(err)
+		}
+		return from(`{"executable":{"command":"` + filepath.Join(dir, "program") + `","timeout_millis":20000}}`)
+	}
+	const allowed, path = "GOOGLE_EXTERNAL_ACCOUNT_ALLOW_EXECUTABLES=1", "PATH=/usr/bin:/bin"
 	env := func(more ...string) []string { return append(more, "NBHUSH_TEST_DIAL="+g.address) }
 	named := func(text string) []string {
 		return env("GOOGLE_APPLICATION_CREDENTIALS=" + filepath.Join(write(t, map[string]string{"c.json": text}), "c.json"))
@@ -255,6 +281,11 @@ func TestGCPLogins(t *testing.T) {
 		{"workload with a wrong token", named(workload(wrong, as+`nb@team.iam.gserviceaccount.com:generateAccessToken"`)), provider.Denied, refused},
 		{"workload without a token", named(strings.Replace(workload(g.subject, ""), `/subject"`, `/none"`, 1)), provider.Denied, nobody},
 		{"workload that may not read", named(workload(g.subject, "")), provider.Denied, "permission denied"},
+		{"workload by a URL", named(byURL("ours")), "", ""},
+		{"workload by a URL that refuses", named(byURL("theirs")), provider.Denied, refused},
+		{"workload by a program", append(named(program(g.subject)), allowed, path), "", ""},
+		{"workload by a program with a wrong token", append(named(program(wrong)), allowed, path), provider.Denied, refused},
+		{"workload by a program that may not run", append(named(program(g.subject)), path), provider.Denied, nobody},
 		{"machine", env("GCE_METADATA_HOST=" + metadata(g.token)), "", ""},
 		{"machine that may not read", env("GCE_METADATA_HOST=" + metadata(wrong)), provider.Denied, "permission denied"},
 		{"machine without an account", env("GCE_METADATA_HOST=" + metadata("")), provider.Denied, nobody},
