@@ -113,6 +113,16 @@ func (k *linuxKeyring) Names() (names []secret.Name, err error) {
 	return slices.Compact(names), err
 }
 
+// Lock ends the connection, whose key opens what it carried. The next use makes another.
+func (k *linuxKeyring) Lock() {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.bus != nil {
+		k.bus.close()
+		k.bus = nil
+	}
+}
+
 // do runs work on an unlocked keyring, and once more on a new connection if the
 // one from before turns out to be dead, as after a new login. Work may run twice.
 func (k *linuxKeyring) do(doing string, work func(context.Context, *bus) error) error {

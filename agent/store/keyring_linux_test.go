@@ -2,7 +2,9 @@ package store_test
 
 import (
 	"bufio"
+	"bytes"
 	"context"
+	"crypto/rand"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
@@ -260,6 +262,7 @@ func TestKeyring(t *testing.T) {
 		t.Run("python", func(t *testing.T) { keyringPython(t, conn) })
 		t.Run("duplicates", func(t *testing.T) { keyringDuplicates(t, conn) })
 		t.Run("names", func(t *testing.T) { keyringNames(t) })
+		t.Run("transfer", func(t *testing.T) { keyringTransfer(t, conn) })
 
 		s, v := store.NewKeyring(), random()
 		mustSet(t, s, "AGAIN", v)
@@ -276,6 +279,55 @@ func TestKeyring(t *testing.T) {
 		})
 		t.Run("locked", func(t *testing.T) { keyringLocked(t, conn, s) })
 	})
+}
+
+// Who listens to the bus sees no value, of whatever length; what somebody else asks for in plain he sees.
+func keyringTransfer(t *testing.T, conn *dbus.Conn) {
+	needProgram(t, "dbus-monitor")
+	path := filepath.Join(t.TempDir(), "heard")
+	file, err := os.Create(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = file.Close() }()
+	cmd := exec.CommandContext(t.Context(), "dbus-monitor", "--session", "--binary")
+	cmd.Stdout = file
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = cmd.Process.Kill(); _ = cmd.Wait() }()
+	heard := func(what []byte) bool {
+		b, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return bytes.Contains(b, what)
+	}
+	until := func(what []byte, do func()) {
+		t.Helper()
+		for start := time.Now(); !heard(what); time.Sleep(10 * time.Millisecond) {
+			if do(); time.Since(start) > time.Minute {
+				t.Fatal("the monitor does not hear the bus")
+			}
+		}
+	}
+	until([]byte("SearchItems"), func() { _, _ = store.NewKeyring().Get("LISTENING") })
+	for n, length := range []int{1, 15, 16, 17, 47, 1000} {
+		s, name := store.NewKeyring(), secret.Name(fmt.Sprintf("TRANSFERRED_%d", n))
+		v := secret.New([]byte(strings.Repeat("nk-"+rand.Text(), 1+length/29)[:length]))
+		mustSet(t, s, name, v)
+		wantValue(t, s, name, v)
+		s.(interface{ Lock() }).Lock()
+		wantValue(t, s, name, v)
+		last := secret.Name(fmt.Sprintf("AFTER_%d", n))
+		until([]byte(last), func() { _, _ = s.Get(last) })
+		if !heard([]byte(name)) || length > 10 && heard(v.Reveal()) {
+			t.Errorf("%d bytes: name heard %v, value heard %v", length, heard([]byte(name)), heard(v.Reveal()))
+		}
+		if length > 10 {
+			until(v.Reveal(), func() { items(t, conn, name) })
+		}
+	}
 }
 
 // Each overwrites what the other wrote; there is one item all the time, with
@@ -469,7 +521,10 @@ func (f *fakeService) state(change func(*fakeState)) fakeState {
 
 const fakeRoot, fakePrompt = dbus.ObjectPath("/org/freedesktop/secrets"), dbus.ObjectPath("/org/freedesktop/secrets/prompt/1")
 
-func (f *fakeService) OpenSession(string, dbus.Variant) (dbus.Variant, dbus.ObjectPath, *dbus.Error) {
+func (f *fakeService) OpenSession(algorithm string, _ dbus.Variant) (dbus.Variant, dbus.ObjectPath, *dbus.Error) {
+	if algorithm != "plain" {
+		return dbus.MakeVariant(""), "/", dbus.NewError("org.freedesktop.DBus.Error.NotSupported", nil)
+	}
 	return dbus.MakeVariant(""), "/session", nil
 }
 

@@ -47,6 +47,7 @@ func attributes(name secret.Name) map[string]string {
 type bus struct {
 	conn       *dbus.Conn
 	session    dbus.ObjectPath
+	transfer   *transfer // of the session; nil is plain
 	collection dbus.ObjectPath
 }
 
@@ -78,8 +79,7 @@ func (b *bus) start(ctx context.Context) error {
 	if err := b.conn.Hello(); err != nil {
 		return fmt.Errorf("D-Bus session: %w", err)
 	}
-	var ignored dbus.Variant
-	if err := b.call(ctx, rootPath, ifService+"OpenSession", "plain", dbus.MakeVariant("")).Store(&ignored, &b.session); err != nil {
+	if err := b.open(ctx); err != nil {
 		var e dbus.Error
 		if errors.As(err, &e) && strings.HasSuffix(e.Name, ".ServiceUnknown") {
 			return errors.New("no Secret Service in this D-Bus session")
@@ -96,7 +96,29 @@ func (b *bus) start(ctx context.Context) error {
 	return nil
 }
 
-func (b *bus) close() { _ = b.conn.Close() }
+// open opens a session, which is encrypted where the service can do that.
+func (b *bus) open(ctx context.Context) error {
+	public, agree, err := newExchange()
+	if err != nil {
+		return err
+	}
+	var answer dbus.Variant
+	err = b.call(ctx, rootPath, ifService+"OpenSession", transferAlgorithm, dbus.MakeVariant(public)).Store(&answer, &b.session)
+	if e := (dbus.Error{}); errors.As(err, &e) && strings.HasSuffix(e.Name, ".NotSupported") {
+		return b.call(ctx, rootPath, ifService+"OpenSession", "plain", dbus.MakeVariant("")).Store(&answer, &b.session)
+	}
+	if err != nil {
+		return err
+	}
+	theirs, _ := answer.Value().([]byte)
+	b.transfer, err = agree(theirs)
+	return err
+}
+
+func (b *bus) close() {
+	b.transfer.forget()
+	_ = b.conn.Close()
+}
 
 func (b *bus) call(ctx context.Context, path dbus.ObjectPath, method string, args ...any) *dbus.Call {
 	return b.conn.Object(busName, path).CallWithContext(ctx, method, 0, args...)
@@ -217,7 +239,8 @@ func (b *bus) secret(ctx context.Context, it dbus.ObjectPath) (secret.Value, err
 	if err := b.call(ctx, it, ifItem+"GetSecret", b.session).Store(&s); err != nil {
 		return secret.Value{}, err
 	}
-	return secret.New(s.Value), nil
+	v, err := b.transfer.open(s.Parameters, s.Value)
+	return secret.New(v), err
 }
 
 // create writes the item of name as Python's keyring does, in the place of the
@@ -229,7 +252,11 @@ func (b *bus) create(ctx context.Context, name secret.Name, v secret.Value) (it 
 		ifItem + "Label":      dbus.MakeVariant(fmt.Sprintf("Password for '%s' on '%s'", name, service)),
 		ifItem + "Attributes": dbus.MakeVariant(attrs),
 	}
-	value := ss.Secret{Session: b.session, Parameters: []byte{}, Value: v.Reveal(), ContentType: pythonContentType}
+	parameters, sealed, err := b.transfer.seal(v.Reveal())
+	if err != nil {
+		return "", err
+	}
+	value := ss.Secret{Session: b.session, Parameters: parameters, Value: sealed, ContentType: pythonContentType}
 	var prompt dbus.ObjectPath
 	err = b.call(ctx, b.collection, ifColl+"CreateItem", properties, value, true).Store(&it, &prompt)
 	if err == nil && it == noPath {

@@ -72,10 +72,12 @@ func (s *spill) Names() ([]secret.Name, error) {
 	return slices.Compact(names), nil
 }
 
-// Lock makes large forget its key, if it has one.
+// Lock makes both forget their keys, if they have any.
 func (s *spill) Lock() {
-	if l, ok := s.large.(interface{ Lock() }); ok {
-		l.Lock()
+	for _, part := range []Store{s.small, s.large} {
+		if l, ok := part.(interface{ Lock() }); ok {
+			l.Lock()
+		}
 	}
 }
 
