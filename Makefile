@@ -61,6 +61,9 @@ crowd:
 
 trace: venv
 	NBHUSH_TEST_TRACE=1 $(GO) test ./agent -count 1 -run TestNoTraceAfterLock -v
+	data=$$(mktemp -d); printf 'test\n' >"$$data/password"; \
+	XDG_DATA_HOME="$$data" NBHUSH_TEST_TRACE=1 NBHUSH_TEST_TRACE_STORE=keyring dbus-run-session -- sh -c \
+	'gnome-keyring-daemon --unlock --components=secrets <"$$XDG_DATA_HOME/password" >/dev/null && $(GO) test ./agent -count 1 -run TestNoTraceAfterLock -v'; rm -rf "$$data"
 
 bench: deps venv
 	$(GO) run ./.ci/bench -run '$(BENCH)'

@@ -3,6 +3,7 @@ package agent
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"crypto/rand"
 	"errors"
 	"fmt"
@@ -41,12 +42,21 @@ func TestNoTraceAfterLock(t *testing.T) {
 			t.Fatalf("build: %v\n%s", err, out)
 		}
 	}
+	if kind := os.Getenv("NBHUSH_TEST_TRACE_STORE"); kind != "" { // keyring: of the D-Bus session that this runs in
+		if err := errors.Join(os.MkdirAll(h.Config, 0o700), os.WriteFile(h.ConfigFile(), []byte("store = \""+kind+"\"\n"), 0o600)); err != nil {
+			t.Fatal(err)
+		}
+	}
 	if out, err := exec.Command(path, "agent", "start").CombinedOutput(); err != nil {
 		t.Fatalf("start: %v\n%s", err, out)
 	}
 	defer func() { stopAgent(t); waitGone(t, h.AgentLock()) }()
 	c := &client.Client{NoStart: true}
 	defer c.Close()
+
+	if st, err := c.Status(t.Context()); err != nil || st.Store != cmp.Or(os.Getenv("NBHUSH_TEST_TRACE_STORE"), "vault") {
+		t.Fatalf("the store is %q, %v", st.Store, err)
+	}
 
 	traced := map[string]string{} // value by how it came and went
 	value := func(how string) string {
