@@ -92,11 +92,6 @@ func fail(words string) int {
 	return 1
 }
 
-func getenv(name string) string {
-	value, _ := syscall.Getenv(name)
-	return value
-}
-
 // blocks reports whether reading and writing fd waits, as it does unless
 // somebody who shares it set it otherwise; waiting is then more than this program can do.
 func blocks(fd uintptr) bool {

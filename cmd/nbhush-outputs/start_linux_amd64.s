@@ -1,6 +1,7 @@
 #include "go_asm.h"
 #include "textflag.h"
 
+#define SYS_madvise 28
 #define SYS_prctl 157
 #define SYS_sched_setaffinity 203
 #define SYS_sched_getaffinity 204
@@ -17,6 +18,52 @@ GLOBL only<>(SB), NOPTR, $const_maskSize // a set of that one
 TEXT ·start(SB),NOSPLIT|NOFRAME,$0
 	MOVQ 0(SP), AX
 	MOVQ AX, ·argc(SB)
+	LEAQ 16(SP)(AX*8), BX
+	MOVQ BX, ·environ(SB)
+
+	// The auxiliary vector is behind the environment and has the program's headers.
+environment:
+	ADDQ $8, BX
+	CMPQ -8(BX), $0
+	JNE  environment
+	XORL R12, R12 // headers
+	XORL R13, R13 // how many
+vector:
+	MOVQ (BX), AX
+	CMPQ AX, $const_atPhdr
+	JNE  number
+	MOVQ 8(BX), R12
+number:
+	CMPQ AX, $const_atPhnum
+	JNE  another
+	MOVQ 8(BX), R13
+another:
+	ADDQ $16, BX
+	TESTQ AX, AX
+	JNZ  vector
+
+	// What of the file is not written to is mapped at once: from the page cache,
+	// and where that has it no more the call reads it, as the pages' faults would.
+header:
+	TESTQ R12, R12
+	JZ   mapped
+	TESTQ R13, R13
+	JZ   mapped
+	CMPL 0(R12), $const_ptLoad
+	JNE  next
+	TESTL $const_pfW, 4(R12)
+	JNZ  next
+	MOVL $SYS_madvise, AX
+	MOVQ 16(R12), DI // p_vaddr, which the linker aligns to pages
+	MOVQ 40(R12), SI // p_memsz
+	MOVL $const_madvPopulateRead, DX
+	SYSCALL
+next:
+	ADDQ $56, R12
+	DECQ R13
+	JMP  header
+
+mapped:
 	MOVQ ·rate(SB), AX
 	MOVQ $0, (AX)
 
