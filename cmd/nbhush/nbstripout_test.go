@@ -185,3 +185,62 @@ func TestInstalledClean(t *testing.T) {
 		}
 	}
 }
+
+// TestOneNotebookEnvironment: nbhush-outputs finds git's keys where variables of
+// the environment say, as nbhush does.
+func TestOneNotebookEnvironment(t *testing.T) {
+	if testing.Short() {
+		t.Skip("builds the program")
+	}
+	program, err := builtProgram()
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir, path := t.TempDir(), "PATH="+os.Getenv("PATH")
+	keys, none := filepath.Join(dir, "keys"), filepath.Join(dir, "none")
+	for _, file := range []string{filepath.Join(keys, ".gitconfig"), filepath.Join(keys, "git", "config")} {
+		if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(file, []byte("[filter \"nbstripout\"]\n\textrakeys = metadata.x\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Mkdir(none, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	for name, c := range map[string]struct {
+		env  []string
+		goes bool
+	}{
+		"HOME":                  {[]string{"HOMELY=" + none, "HOM=" + none, "HOME=" + keys, path}, true},
+		"another home":          {[]string{path, "HOMELY=" + keys, "HOM=" + keys, "HOME=" + none}, false},
+		"XDG_CONFIG_HOME":       {[]string{path, "HOME=" + none, "XDG_CONFIG_HOME=" + keys}, true},
+		"GIT_CONFIG_GLOBAL":     {[]string{path, "GIT_CONFIG_GLOBAL=" + filepath.Join(keys, ".gitconfig"), "HOME=" + none}, true},
+		"GIT_CONFIG_PARAMETERS": {[]string{path, "HOME=" + none, "GIT_CONFIG_PARAMETERS='filter.nbstripout.extrakeys'='metadata.x'"}, true},
+		"empty":                 {[]string{path, "HOME=" + none, "GIT_CONFIG_GLOBAL=", "GIT_DIR="}, false},
+		"no environment":        {[]string{}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			run := func(argv ...string) string {
+				cmd := exec.Command(argv[0], argv[1:]...)
+				cmd.Dir, cmd.Env = none, c.env
+				cmd.Stdin = strings.NewReader(`{"cells": [], "metadata": {"x": 1, "y": 2}, "nbformat": 4, "nbformat_minor": 4}`)
+				out, err := cmd.Output()
+				if err != nil {
+					t.Fatal(err)
+				}
+				return string(out)
+			}
+			got := run(program + "-outputs")
+			if gone := !strings.Contains(got, `"x"`); gone != c.goes || !strings.Contains(got, `"y"`) {
+				t.Errorf("%s", got)
+			}
+			if name != "no environment" { // nbhush needs a home
+				if want := run(program, "nbstripout"); got != want {
+					t.Errorf("got %s, want %s", got, want)
+				}
+			}
+		})
+	}
+}
