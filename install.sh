@@ -79,6 +79,9 @@ go=${GO:-go}
 command -v "$go" >/dev/null 2>&1 || fail "Go is not installed, and nbhush is built from source" "install Go 1.26 or newer, then run ./install.sh again"
 
 version=$(cd "$here" && git describe --tags --always --dirty 2>/dev/null) || version=0.1.0
+
+# compile NAME OUT LDFLAGS builds a program into the file OUT, where it has a
+# build.sh with that.
 compile() (
 	export CGO_ENABLED=0 GO="$go"
 	cd "$here/cmd/$1"
@@ -88,6 +91,7 @@ compile() (
 		"$go" build -trimpath -ldflags "$3" -o "$2" .
 	fi
 )
+
 # program NAME builds it beside its place and renames it, so that a running one
 # stays whole; it fails where the same is there already.
 program() {

@@ -37,7 +37,7 @@ var rate = &runtime.MemProfileRate
 //
 //   - It stays on the processor that it is on. The runtime then wakes no other
 //     one and makes room for one.
-//   - Its threads sleep ten milliseconds longer than they ask for. The runtime's
+//   - Its threads may sleep ten milliseconds longer than they ask for. The runtime's
 //     clock thread would look every twentieth of a millisecond what there is to do.
 //   - It can open no file until package syscall, as in every program, raises that
 //     limit. The runtime would read which part of how many processors its control
