@@ -117,6 +117,11 @@ func (k *linuxKeyring) Names() (names []secret.Name, err error) {
 func (k *linuxKeyring) Lock() {
 	k.mu.Lock()
 	defer k.mu.Unlock()
+	k.hangUp()
+}
+
+// hangUp is called with the lock held.
+func (k *linuxKeyring) hangUp() {
 	if k.bus != nil {
 		k.bus.close()
 		k.bus = nil
@@ -148,9 +153,8 @@ func (k *linuxKeyring) try(work func(context.Context, *bus) error) error {
 		defer cancel()
 		err = work(ctx, k.bus)
 	}
-	if err != nil && !errors.Is(err, ErrNotFound) && !errors.Is(err, ErrLocked) && k.bus != nil {
-		k.bus.close()
-		k.bus = nil
+	if err != nil && !errors.Is(err, ErrNotFound) && !errors.Is(err, ErrLocked) {
+		k.hangUp()
 	}
 	return err
 }

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"bytes"
 	"crypto/aes"
 	"crypto/cipher"
 	"crypto/hkdf"
@@ -8,6 +9,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"math/big"
+	"sync"
 
 	"github.com/nbhush/nbhush/agent/secret"
 )
@@ -17,11 +19,14 @@ import (
 const transferAlgorithm = "dh-ietf1024-sha256-aes128-cbc-pkcs7"
 
 // transferPrime is of the second Oakley group (RFC 2409, section 6.2), whose
-// generator is 2.
-var transferPrime, _ = new(big.Int).SetString("FFFFFFFFFFFFFFFFC90FDAA22168C234C4C6628B80DC1CD129024E088A67CC74"+
-	"020BBEA63B139B22514A08798E3404DDEF9519B3CD3A431B302B0A6DF25F1437"+
-	"4FE1356D6D51C245E485B576625E7EC6F44C42E9A637ED6B0BFF5CB6F406B7ED"+
-	"EE386BFB5A899FA5AE9F24117C4B1FE649286651ECE65381FFFFFFFFFFFFFFFF", 16)
+// generator is 2. It is made when a keyring is used: every command has this package.
+var transferPrime = sync.OnceValue(func() *big.Int {
+	p, _ := new(big.Int).SetString("FFFFFFFFFFFFFFFFC90FDAA22168C234C4C6628B80DC1CD129024E088A67CC74"+
+		"020BBEA63B139B22514A08798E3404DDEF9519B3CD3A431B302B0A6DF25F1437"+
+		"4FE1356D6D51C245E485B576625E7EC6F44C42E9A637ED6B0BFF5CB6F406B7ED"+
+		"EE386BFB5A899FA5AE9F24117C4B1FE649286651ECE65381FFFFFFFFFFFFFFFF", 16)
+	return p
+})
 
 // transfer encrypts values on their way over D-Bus, so that none stays in a buffer
 // of this process, of the bus or of the service. Nobody proves who he is: it keeps
@@ -34,21 +39,20 @@ func newExchange() (public []byte, agree func(theirs []byte) (*transfer, error),
 	if _, err := rand.Read(private); err != nil {
 		return nil, nil, err
 	}
-	public = new(big.Int).Exp(big.NewInt(2), new(big.Int).SetBytes(private), transferPrime).Bytes()
-	return public, func(theirs []byte) (t *transfer, err error) {
-		defer clear(private)
+	x, p := new(big.Int).SetBytes(private), transferPrime()
+	clear(private)
+	return new(big.Int).Exp(big.NewInt(2), x, p).Bytes(), func(theirs []byte) (t *transfer, err error) {
+		defer func() { clear(x.Bits()) }()
 		their := new(big.Int).SetBytes(theirs)
-		if last := new(big.Int).Sub(transferPrime, big.NewInt(1)); their.Cmp(big.NewInt(1)) <= 0 || their.Cmp(last) >= 0 {
+		if last := new(big.Int).Sub(p, big.NewInt(1)); their.Cmp(big.NewInt(1)) <= 0 || their.Cmp(last) >= 0 {
 			return nil, errors.New("the Secret Service sent no key")
 		}
 		secret.Do(func() {
-			x := new(big.Int).SetBytes(private)
-			shared := new(big.Int).Exp(their, x, transferPrime)
-			b := shared.FillBytes(make([]byte, len(transferPrime.Bytes())))
+			shared := new(big.Int).Exp(their, x, p)
+			b := shared.FillBytes(make([]byte, p.BitLen()/8))
 			t = new(transfer)
 			t.key, err = hkdf.Key(sha256.New, b, nil, "", aes.BlockSize)
 			clear(b)
-			clear(x.Bits())
 			clear(shared.Bits())
 		})
 		return t, err
@@ -91,7 +95,7 @@ func (t *transfer) open(parameters, value []byte) ([]byte, error) {
 	}
 	cipher.NewCBCDecrypter(block, parameters).CryptBlocks(value, value)
 	pad := int(value[len(value)-1])
-	if pad == 0 || pad > aes.BlockSize {
+	if pad == 0 || pad > aes.BlockSize || bytes.Count(value[len(value)-pad:], value[len(value)-1:]) != pad {
 		clear(value)
 		return nil, errors.New("the Secret Service sent a value with another key")
 	}

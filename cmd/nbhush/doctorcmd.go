@@ -291,15 +291,14 @@ func checkGitFilter(ctx context.Context, a *app) finding {
 		return failed(fmt.Errorf("git's command does not answer: %s", st.Command), "nbhush git install --global")
 	}
 	// A repository may say another filter, and git asks one for each file.
-	if out, err := gitOutput(ctx, "check-attr", "-z", "filter", "--", "notebook.ipynb"); err == nil {
-		part := strings.Split(string(out), "\x00") // path, attribute, value
-		switch part = append(part, "", "", ""); part[2] {
+	if filter, err := gitfilter.Asked(ctx, dir); err == nil {
+		switch filter {
 		case "nbhush":
 		case "nbstripout":
 			return warn("nbhush nbstripout --uninstall, and [strip.outputs] in nbhush.toml if nbhush's filter is to take outputs out, too",
 				"installed for this user, but notebooks here go through nbstripout, which looks for no secrets")
 		default:
-			return warn("nbhush git status", "installed for this user, but git does not ask it for notebooks here (filter: %s)", part[2])
+			return warn("nbhush git status", "installed for this user, but git does not ask it for notebooks here (filter: %s)", filter)
 		}
 	}
 	return ok("installed for this user and answers")

@@ -2,6 +2,7 @@ package gitfilter
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -111,25 +112,52 @@ func (s *Status) checkCovered(ctx context.Context, top string) {
 		s.problem("%v", err)
 		return
 	}
+	all, err := filters(ctx, top, probe+list)
+	if err != nil {
+		s.problem("%v", err)
+		return
+	}
+	for i, f := range all {
+		switch {
+		case f.value == "nbhush":
+		case i == 0:
+			s.problem("notebooks go through %s, not nbhush", filterWords(f.value))
+			return
+		default:
+			s.problem("%s goes through %s, not nbhush", f.name, filterWords(f.value))
+		}
+	}
+}
+
+// probe is a notebook that need not be there.
+const probe = "nbhush-probe.ipynb\x00"
+
+// Asked returns the filter that git asks for notebooks in dir, which is nbhush,
+// another one, unset or unspecified; an error where there is no repository.
+func Asked(ctx context.Context, dir string) (string, error) {
+	all, err := filters(ctx, dir, probe)
+	if err != nil || len(all) == 0 {
+		return "", cmp.Or(err, errors.New("git check-attr says nothing"))
+	}
+	return all[0].value, nil
+}
+
+type attribute struct{ name, value string }
+
+// filters asks git for the filter of files, which have a NUL behind each name.
+func filters(ctx context.Context, dir, files string) (all []attribute, err error) {
 	cmd := exec.CommandContext(ctx, "git", "check-attr", "-z", "--stdin", "filter")
-	cmd.Dir = top
-	cmd.Stdin = strings.NewReader("nbhush-probe.ipynb\x00" + list)
+	cmd.Dir = dir
+	cmd.Stdin = strings.NewReader(files)
 	out, err := cmd.Output()
 	if err != nil {
-		s.problem("git check-attr: %v", err)
-		return
+		return nil, fmt.Errorf("git check-attr: %w", err)
 	}
 	fields := strings.Split(string(out), "\x00")
 	for i := 0; i+2 < len(fields); i += 3 {
-		switch name, value := fields[i], fields[i+2]; {
-		case value == "nbhush":
-		case i == 0:
-			s.problem("notebooks go through %s, not nbhush", filterWords(value))
-			return
-		default:
-			s.problem("%s goes through %s, not nbhush", name, filterWords(value))
-		}
+		all = append(all, attribute{fields[i], fields[i+2]})
 	}
+	return all, nil
 }
 
 func filterWords(value string) string {
