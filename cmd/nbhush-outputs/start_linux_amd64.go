@@ -39,9 +39,9 @@ var rate = &runtime.MemProfileRate
 //     one and makes room for one.
 //   - Its threads may sleep ten milliseconds longer than they ask for. The runtime's
 //     clock thread would look every twentieth of a millisecond what there is to do.
-//   - It can open no file until package syscall, as in every program, raises that
-//     limit. The runtime would read which part of how many processors its control
-//     group has.
+//   - It can open no file but the standard ones until package syscall, as in every
+//     program, raises that limit. The runtime would read which part of how many
+//     processors its control group has.
 //   - The program's text is mapped as a whole, not in the pieces of sixteen pages in
 //     which it would be found missing.
 //   - No allocation is sampled. The first one always is, before the runtime finds

@@ -8,7 +8,8 @@
 #define SYS_prlimit64 302
 #define SYS_getcpu 309
 
-GLOBL none<>(SB), NOPTR, $16             // struct rlimit: no open file
+DATA none<>+0(SB)/8, $3                  // a standard one that is closed can still be opened
+GLOBL none<>(SB), NOPTR, $16             // struct rlimit: no open file but the standard ones
 GLOBL cpu<>(SB), NOPTR, $4               // that the process is on
 GLOBL only<>(SB), NOPTR, $const_maskSize // a set of that one
 

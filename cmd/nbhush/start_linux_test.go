@@ -103,3 +103,30 @@ func TestHandsOverFree(t *testing.T) {
 		t.Errorf("through nbhush-outputs:\n%swant:\n%s", got, want)
 	}
 }
+
+// TestClosedDescriptors: nbhush-outputs does without a standard descriptor what nbhush does.
+func TestClosedDescriptors(t *testing.T) {
+	if testing.Short() {
+		t.Skip("builds the program")
+	}
+	program, err := builtProgram()
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	const notebook = `{"cells": [], "metadata": {}, "nbformat": 4, "nbformat_minor": 4}`
+	if err := os.WriteFile(filepath.Join(dir, "in.ipynb"), []byte(notebook), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, closed := range []string{"<in.ipynb 2>&-", "<&-", "<in.ipynb >&-", "<in.ipynb >&- 2>&-", "<&- >&- 2>&-"} {
+		run := func(command string) string {
+			cmd := exec.Command("sh", "-c", command+" "+closed)
+			cmd.Dir, cmd.Env = dir, []string{"HOME=" + dir, "PATH=" + os.Getenv("PATH")}
+			out, err := cmd.CombinedOutput()
+			return fmt.Sprintf("%s%v", out, err)
+		}
+		if got, want := run(program+"-outputs"), run(program+" nbstripout"); got != want {
+			t.Errorf("%s: %s; nbhush: %s", closed, got, want)
+		}
+	}
+}
