@@ -87,7 +87,7 @@ func newAgent(p parts) *agent {
 	if a.past = p.past; a.past == nil {
 		a.past = store.NewPast(store.NewMemory())
 	}
-	a.heads = &heads{past: a.past, ending: make(chan struct{})}
+	a.heads = &heads{past: a.past, full: make(chan struct{}, 1), ending: make(chan struct{})}
 	if l, ok := p.audit.(*audit.Log); ok {
 		a.heads.log, a.heads.path = l, l.Path()
 	}

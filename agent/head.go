@@ -14,10 +14,12 @@ import (
 	"github.com/nbhush/nbhush/agent/store"
 )
 
-// The end of the audit log is remembered after so many entries, or that long after the first one.
+// The end of the audit log is remembered that long after an entry, or sooner after so many
+// of them; in a burst of entries not without a rest, as each time the whole vault is written.
 const (
 	headEach  = 64
 	headAfter = time.Second
+	headRest  = 50 * time.Millisecond
 )
 
 // heads remembers where the audit log ends, encrypted beside the former values,
@@ -28,9 +30,9 @@ type heads struct {
 	log  *audit.Log // nil in tests without a file
 	path string
 
-	entries atomic.Int64
-	saving  atomic.Bool // by count: one is enough, however quickly entries come
-	waiting atomic.Bool // the same, for what is to be saved soon
+	entries atomic.Int64  // since the end was remembered
+	full    chan struct{} // there are headEach of them; holds one
+	waiting atomic.Bool   // saveSoon does
 	ended   sync.Once
 	ending  chan struct{}
 	busy    sync.WaitGroup
@@ -51,34 +53,31 @@ func (h *heads) count(a *agent) {
 		a.alerts.damaged(err)
 		h.busy.Go(func() { h.save(a) })
 	}
-	if h.entries.Add(1)%headEach != 0 {
-		h.saveSoon(a)
-		return
-	}
-	if !h.saving.CompareAndSwap(false, true) {
-		return
-	}
-	h.busy.Go(func() {
-		for saved := int64(0); h.entries.Load()-saved >= headEach; {
-			saved = h.entries.Load()
-			h.save(a)
+	if h.entries.Add(1) >= headEach {
+		select {
+		case h.full <- struct{}{}:
+		default:
 		}
-		h.saving.Store(false)
-	})
+	}
+	if h.waiting.CompareAndSwap(false, true) {
+		h.busy.Go(func() { h.saveSoon(a) })
+	}
 }
 
+// saveSoon saves once for all entries that come until then.
 func (h *heads) saveSoon(a *agent) {
-	if !h.waiting.CompareAndSwap(false, true) {
-		return
-	}
-	h.busy.Go(func() {
+	select {
+	case <-time.After(headAfter):
+	case <-h.ending:
+	case <-h.full:
 		select {
-		case <-time.After(headAfter):
+		case <-time.After(headRest):
 		case <-h.ending:
 		}
-		h.waiting.Store(false)
-		h.save(a)
-	})
+	}
+	h.waiting.Store(false)
+	h.entries.Store(0)
+	h.save(a)
 }
 
 // close waits for what is being saved.

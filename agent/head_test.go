@@ -2,6 +2,7 @@ package agent
 
 import (
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/nbhush/nbhush/agent/audit"
@@ -44,4 +45,42 @@ func TestEndOfLogIsRememberedSoon(t *testing.T) {
 	if now, err := w.journal.Head(); err != nil || now.Seq != was.Seq+1 { // the lock itself
 		t.Errorf("remembered is entry %d of %d, %v", was.Seq, now.Seq, err)
 	}
+}
+
+// In a burst the end is remembered after so many entries, and not at each one.
+func TestEndOfBurstIsRemembered(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.set(t, "LISTED")
+		time.Sleep(2 * headAfter)
+		synctest.Wait()
+		remembered := func() uint64 {
+			was, err := w.heads.load()
+			if err != nil {
+				t.Fatal(err)
+			}
+			return was.Seq
+		}
+		note := func(n int) {
+			for range n {
+				if err := w.note(audit.Entry{Who: w.self(), Op: audit.OpGet, Name: "LISTED", Verdict: audit.Allowed}); err != nil {
+					t.Fatal(err)
+				}
+			}
+			synctest.Wait()
+		}
+		before := remembered()
+		note(headEach - 1)
+		time.Sleep(2 * headRest)
+		synctest.Wait()
+		if got := remembered(); got != before {
+			t.Errorf("remembered is entry %d, want still %d", got, before)
+		}
+		note(1)
+		time.Sleep(2 * headRest)
+		synctest.Wait()
+		if got := remembered(); got != before+headEach {
+			t.Errorf("remembered is entry %d, want %d", got, before+headEach)
+		}
+	})
 }

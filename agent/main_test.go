@@ -340,7 +340,7 @@ func (w *world) listen(t testing.TB) {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
-	go func() { done <- newServer(w.agent).serve(ctx, l) }()
+	go func() { done <- newServer(w.agent, l).serve(ctx) }()
 	t.Cleanup(func() {
 		cancel()
 		if err := <-done; err != nil {

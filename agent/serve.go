@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"runtime"
 	"runtime/debug"
 	"syscall"
 	"time"
@@ -46,15 +47,17 @@ type Options struct {
 const (
 	startTime = 5 * time.Second // for an agent that is about to start or to stop
 	startPoll = 5 * time.Millisecond
-	gcPercent = 50 // rather collect often than be large
+	gcPercent = 25 // rather collect often than be large
+	maxProcs  = 2  // each more would take a megabyte, and of what else the machine has to do
 )
 
 // Serve is the agent. It returns nil after ctx ended, a SIGTERM, a SIGINT or a
 // stop request; ErrRunning, at once, if another agent answers at the socket. It
-// changes the process: umask 077, not dumpable, no core files.
+// changes the process: umask 077, not dumpable, no core files, two processors at most.
 func Serve(ctx context.Context, o Options) error {
 	umask()
 	debug.SetGCPercent(gcPercent)
+	runtime.GOMAXPROCS(min(maxProcs, runtime.GOMAXPROCS(0)))
 	if err := socket.MkdirPrivate(o.Home.Run); err != nil {
 		return fmt.Errorf("make the directory of the socket: %w", err)
 	}
@@ -182,7 +185,7 @@ func (a *agent) serve(ctx context.Context, l net.Listener) error {
 	}
 	a.values.open()
 	go unmapProgram() // most of which was for the start
-	err := newServer(a).serve(ctx, l)
+	err := newServer(a, l).serve(ctx)
 	a.giveAllBack()
 	err = errors.Join(err, a.note(audit.Entry{Who: a.self(), Op: audit.OpStop, Verdict: audit.Allowed}))
 	a.heads.save(a)

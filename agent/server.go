@@ -1,7 +1,6 @@
 package agent
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -286,7 +285,9 @@ func writeJSON(w http.ResponseWriter, status int, v any) error {
 		if err == nil && len(out) <= passBuffer {
 			all := append(make([]byte, 0, passBuffer+1), out...)
 			clear(out)
-			out = append(all, bytes.Repeat([]byte{' '}, passBuffer+1-len(all))...)
+			for out = all; len(out) <= passBuffer; {
+				out = append(out, ' ')
+			}
 		}
 		for _, b := range res.Values {
 			clear(b)
@@ -356,15 +357,17 @@ func (a *agent) connect(ctx context.Context, c net.Conn) context.Context {
 
 // server serves an agent on a listener.
 type server struct {
-	http  http.Server
-	agent *agent
+	http   http.Server
+	agent  *agent
+	places *places
 }
 
-func newServer(a *agent) *server {
-	s := &server{agent: a}
+func newServer(a *agent, l net.Listener) *server {
+	s := &server{agent: a, places: newPlaces(door{l, a})}
 	s.http = http.Server{
-		Handler:           a.handler(),
+		Handler:           s.turns(a.handler()),
 		ConnContext:       a.connect,
+		ConnState:         s.places.state,
 		ReadHeaderTimeout: headerTime,
 		ReadTimeout:       bodyTime,
 		IdleTimeout:       idleTime,
@@ -374,10 +377,20 @@ func newServer(a *agent) *server {
 	return s
 }
 
+// turns ends a connection with the last answer of its turn.
+func (s *server) turns(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if of, ok := r.Context().Value(sessionKey{}).(*session); ok && s.places.over(of.conn) {
+			w.Header().Set("Connection", "close")
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
 // serve returns after ctx ended, when every connection is closed.
-func (s *server) serve(ctx context.Context, l net.Listener) error {
+func (s *server) serve(ctx context.Context) error {
 	failed := make(chan error, 1)
-	go func() { failed <- s.http.Serve(door{l, s.agent}) }()
+	go func() { failed <- s.http.Serve(s.places) }()
 	var err error
 	select {
 	case err = <-failed:

@@ -3,7 +3,6 @@ package match
 import (
 	"encoding/binary"
 	"math/bits"
-	"slices"
 )
 
 // bloom is a set of hashed windows that may also say yes to what it does not
@@ -59,25 +58,29 @@ func (k kind) window(b []byte) uint64 {
 // hash returns the hash of the window that b begins with.
 func (k kind) hash(b []byte) uint64 { return k.window(b) * k.mix }
 
-// newIndex returns the index of the windows at places of the arena. It does
-// not keep places.
-func newIndex(k kind, arena []byte, places []uint32) index {
-	n := max(1, bits.Len(uint(len(places)/2)))
-	x := index{newBloom(len(places)), make([]uint32, 1<<n+1), make([]uint32, len(places)), uint8(64 - n), k}
-	for _, p := range places {
-		h := k.hash(arena[p:])
-		x.filter.add(h)
-		x.heads[h>>x.shift]++
+// newIndex returns the index of the windows of the arena at the places with mark m. It
+// does not keep marks.
+func newIndex(k kind, arena []byte, marks []mark, m mark) index {
+	count := m.count(marks)
+	n := max(1, bits.Len(uint(count/2)))
+	heads := make([]uint32, 1<<n+2)
+	x := index{newBloom(count), heads[:1<<n+1], make([]uint32, count), uint8(64 - n), k}
+	for p, of := range marks {
+		if of&m != 0 {
+			h := k.hash(arena[p:])
+			x.filter.add(h)
+			heads[h>>x.shift+2]++
+		}
 	}
-	end := uint32(0)
-	for b := range x.heads {
-		end += x.heads[b]
-		x.heads[b] = end
+	for b := range heads[:1<<n] { // heads[b+1] becomes where bucket b begins
+		heads[b+2] += heads[b+1]
 	}
-	for _, p := range slices.Backward(places) {
-		b := k.hash(arena[p:]) >> x.shift
-		x.heads[b]--
-		x.places[x.heads[b]] = p
+	for p, of := range marks { // and then where it ends
+		if of&m != 0 {
+			next := &heads[k.hash(arena[p:])>>x.shift+1]
+			x.places[*next] = uint32(p)
+			*next++
+		}
 	}
 	return x
 }

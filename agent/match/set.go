@@ -51,7 +51,7 @@ const maxArena = 1 << 31
 // Weakness says cannot be matched are left out. Where two values have a piece
 // in common, the first one names it.
 func New(known []Known) *Set {
-	b := &builder{set: &Set{}, seed: maphash.MakeSeed(), seen: make(map[uint64][]int)}
+	b := &builder{set: &Set{}, seed: maphash.MakeSeed(), seen: make(map[uint64]int32)}
 	var values [][]byte
 	for _, k := range known {
 		v := k.Value.Reveal()
@@ -89,11 +89,32 @@ func (s *Set) Wipe() {
 type builder struct {
 	set    *Set
 	seed   maphash.Seed
-	seen   map[uint64][]int // indices of set.forms by a hash of their text
-	hefts  []uint8          // of the arena
-	long   []uint32         // places of windows for the index
-	short  []uint32
-	silent []uint32 // places of windows that are in neither and not elsewhere
+	seen   map[uint64]int32 // index of the last of set.forms with a hash of its text
+	before []int32          // of each of set.forms, the one before it with its hash, or -1
+	marks  []mark           // of each byte of the arena
+}
+
+// mark is the weight of a byte in halves and, above it, what becomes of the windows that
+// begin there. One byte of an arena takes one byte so, where lists of places, with
+// the room in which lists grow, took ten.
+type mark uint8
+
+const (
+	heftOf     mark = 3
+	longMark   mark = 1 << (1 + iota) // the window of 8 is in the index
+	shortMark                         // the window of 4 is in the index
+	silentMark                        // the window of 8 is in neither and not elsewhere
+)
+
+// count returns how many of marks have m.
+func (m mark) count(marks []mark) int {
+	n := 0
+	for _, of := range marks {
+		if of&m != 0 {
+			n++
+		}
+	}
+	return n
 }
 
 // countShared counts in how many different values 8 bytes stand.
@@ -161,21 +182,28 @@ func (b *builder) addForm(name uint32, f *form, before []form) {
 		return
 	}
 	b.set.arena = appendWiping(b.set.arena, f.text)
-	b.hefts = append(b.hefts, f.heft...)
 	b.set.forms = append(b.set.forms, formInfo{uint32(start), name, f.edge})
 	b.set.tail.note(f)
 
+	if cap(b.marks)-start < len(f.text) {
+		b.marks = append(make([]mark, 0, cap(b.set.arena)), b.marks...)
+	}
+	b.marks = b.marks[:start+len(f.text)]
+	marks := b.marks[start:]
+	for i, h := range f.heft {
+		marks[i] = mark(h)
+	}
 	if f.core() < minPiece {
 		for i := range step {
-			b.short = append(b.short, uint32(start+i))
+			marks[i] |= shortMark
 		}
 	}
 	for i, how := range f.plan(before) {
 		switch how {
 		case stored:
-			b.long = append(b.long, uint32(start+i))
+			marks[i] |= longMark
 		case silent:
-			b.silent = append(b.silent, uint32(start+i))
+			marks[i] |= silentMark
 		}
 	}
 }
@@ -183,13 +211,19 @@ func (b *builder) addForm(name uint32, f *form, before []form) {
 // isKnown reports whether an earlier form has the text of f, and remembers f.
 func (b *builder) isKnown(f *form) bool {
 	h := maphash.Bytes(b.seed, f.text)
-	for _, i := range b.seen[h] {
-		if s := b.set; f.edge == s.forms[i].edge &&
-			bytes.Equal(f.text, s.arena[s.forms[i].start:s.formEnd(i)]) && bytes.Equal(f.heft, b.hefts[s.forms[i].start:s.formEnd(i)]) {
+	last, ok := b.seen[h]
+	if !ok {
+		last = -1
+	}
+	for i := last; i >= 0; i = b.before[i] {
+		of := b.set.forms[i]
+		if end := b.set.formEnd(int(i)); of.edge == f.edge && bytes.Equal(f.text, b.set.arena[of.start:end]) &&
+			slices.EqualFunc(f.heft, b.marks[of.start:end], func(h uint8, m mark) bool { return mark(h) == m&heftOf }) {
 			return true
 		}
 	}
-	b.seen[h] = append(b.seen[h], len(b.set.forms))
+	b.seen[h] = int32(len(b.set.forms))
+	b.before = append(b.before, last)
 	return false
 }
 
@@ -200,13 +234,13 @@ func (b *builder) finish() *Set {
 	s.arena = append(make([]byte, 0, len(grown)), grown...)
 	clear(grown)
 	s.forms = slices.Clip(s.forms)
-	s.heft = make([]byte, (len(b.hefts)+3)/4)
-	for i, h := range b.hefts {
-		s.heft[i/4] |= h << (i % 4 * 2)
+	s.heft = make([]byte, (len(b.marks)+3)/4)
+	for i, m := range b.marks {
+		s.heft[i/4] |= byte(m&heftOf) << (i % 4 * 2)
 	}
-	s.long = newIndex(longKind, s.arena, b.long)
-	s.short = newIndex(shortKind, s.arena, b.short)
-	s.tail.build(s, b.silent)
+	s.long = newIndex(longKind, s.arena, b.marks, longMark)
+	s.short = newIndex(shortKind, s.arena, b.marks, shortMark)
+	s.tail.build(s, b.marks)
 	for _, n := range s.names {
 		s.barrier = append(s.barrier, Placeholder(n))
 	}

@@ -245,7 +245,7 @@ func TestRedactorLong(t *testing.T) {
 
 // What a set was made in holds nothing when the set is there.
 func TestBuilderLeavesNoCopy(t *testing.T) {
-	b := builder{set: &Set{}, seen: map[uint64][]int{}, seed: maphash.MakeSeed()}
+	b := builder{set: &Set{}, seen: map[uint64]int32{}, seed: maphash.MakeSeed()}
 	value := []byte(rand.Text() + rand.Text())
 	shared := b.countShared([][]byte{value})
 	b.set.names = []string{"NAME"}

@@ -44,16 +44,18 @@ func (t *tailFilter) note(f *form) {
 }
 
 // build adds the longer windows of all forms of s.
-func (t *tailFilter) build(s *Set, silent []uint32) {
+func (t *tailFilter) build(s *Set, marks []mark) {
 	t.fours = newBloom(len(s.arena) / 8)
 	for i := range s.forms {
 		for at := int(s.forms[i].start); at+4 <= s.formEnd(i); at++ {
 			t.fours.add(shortKind.hash(s.arena[at:]))
 		}
 	}
-	t.silent = newBloom(len(silent) / 4)
-	for _, p := range silent {
-		t.silent.add(longKind.hash(s.arena[p:]))
+	t.silent = newBloom(silentMark.count(marks) / 4)
+	for p, m := range marks {
+		if m&silentMark != 0 {
+			t.silent.add(longKind.hash(s.arena[p:]))
+		}
 	}
 }
 
