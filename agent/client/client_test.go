@@ -229,9 +229,9 @@ func TestAgentEnv(t *testing.T) {
 	got := agentEnv([]string{
 		"HOME=/h", "PATH=/bin", "NBHUSH_HOME=/n", "XDG_RUNTIME_DIR=/r", "DBUS_SESSION_BUS_ADDRESS=a", "LC_ALL=C",
 		"OPENAI_API_KEY=value", "NBHUSH_TOKEN=token", "NBHUSH_ENDPOINT=ipc", "LD_PRELOAD=x.so", "HOMEX=1", "",
-		"IDENTITY_ENDPOINT=e", "IDENTITY_HEADER=h", "AZURE_CLIENT_SECRET=value", "AWS_SECRET_ACCESS_KEY=value",
+		"IDENTITY_ENDPOINT=e", "IDENTITY_HEADER=h", "MSI_ENDPOINT=m", "MSI_SECRET=s", "AZURE_CLIENT_SECRET=value", "AWS_SECRET_ACCESS_KEY=value",
 	})
-	want := []string{"HOME=/h", "PATH=/bin", "NBHUSH_HOME=/n", "XDG_RUNTIME_DIR=/r", "DBUS_SESSION_BUS_ADDRESS=a", "LC_ALL=C", "IDENTITY_ENDPOINT=e", "IDENTITY_HEADER=h"}
+	want := []string{"HOME=/h", "PATH=/bin", "NBHUSH_HOME=/n", "XDG_RUNTIME_DIR=/r", "DBUS_SESSION_BUS_ADDRESS=a", "LC_ALL=C", "IDENTITY_ENDPOINT=e", "IDENTITY_HEADER=h", "MSI_ENDPOINT=m", "MSI_SECRET=s"}
 	if d := cmp.Diff(want, got); d != "" {
 		t.Error(d)
 	}

@@ -5,9 +5,11 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"net/url"
 	"sync"
 
 	sdk "github.com/aws/aws-sdk-go-v2/aws"
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
@@ -68,7 +70,8 @@ func (p *aws) config(ctx context.Context, q provider.Query, key string) (sdk.Con
 	if ok && id == "" {
 		return cfg, nil
 	}
-	client, err := p.net.client(cmp.Or(file(q, q.Settings["ca"]), p.ca))
+	ca := cmp.Or(file(q, q.Settings["ca"]), p.ca)
+	client, err := p.net.client(ca)
 	if err != nil {
 		return cfg, err
 	}
@@ -76,7 +79,7 @@ func (p *aws) config(ctx context.Context, q provider.Query, key string) (sdk.Con
 	if err != nil {
 		return cfg, err
 	}
-	options := []func(*config.LoadOptions) error{config.WithHTTPClient(client), config.WithRetryMaxAttempts(2)}
+	options := []func(*config.LoadOptions) error{config.WithRetryMaxAttempts(2)}
 	if v := q.Setting("profile"); v != "" {
 		options = append(options, config.WithSharedConfigProfile(v))
 	}
@@ -91,7 +94,14 @@ func (p *aws) config(ctx context.Context, q provider.Query, key string) (sdk.Con
 		options = append(options, config.WithCredentialsProvider(credentials.NewStaticCredentialsProvider(id, string(v.Reveal()), "")))
 		v.Wipe()
 	}
-	cfg, err = config.LoadDefaultConfig(ctx, options...)
+	cfg, err = config.LoadDefaultConfig(ctx, append(options, config.WithHTTPClient(client))...)
+	if err != nil { // perhaps the profile has a ca_bundle
+		own, e := p.net.awsClient(ca)
+		if e != nil {
+			return cfg, e
+		}
+		cfg, err = config.LoadDefaultConfig(ctx, append(options, config.WithHTTPClient(own))...)
+	}
 	if err != nil {
 		return cfg, provider.Failure(provider.Setup, provider.ReasonSetting)
 	}
@@ -110,6 +120,24 @@ func (p *aws) config(ctx context.Context, q provider.Query, key string) (sdk.Con
 		p.configs[key] = cfg
 	}
 	return cfg, nil
+}
+
+// awsClient is client as the SDK has it: to no other does it give the ca_bundle of a profile.
+func (n net) awsClient(ca string) (*awshttp.BuildableClient, error) {
+	own, err := n.transport(ca)
+	if err != nil {
+		return nil, err
+	}
+	return awshttp.NewBuildableClient().WithTransportOptions(func(tr *http.Transport) {
+		tr.DialContext, tr.DisableKeepAlives, tr.ForceAttemptHTTP2 = n.cappedDial, true, false
+		tr.TLSClientConfig, tr.MaxResponseHeaderBytes = own.TLSClientConfig, own.MaxResponseHeaderBytes
+		tr.Proxy = func(r *http.Request) (*url.URL, error) {
+			if r.Response != nil { // some of which the SDK's client follows, with the headers of a login
+				return nil, errRedirect
+			}
+			return own.Proxy(r)
+		}
+	}), nil
 }
 
 func readSecret(ctx context.Context, cfg sdk.Config, q provider.Query) (provider.Document, error) {

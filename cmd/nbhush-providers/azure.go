@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"os"
 	"strings"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
@@ -41,8 +42,19 @@ func (p azure) Read(ctx context.Context, q provider.Query) (provider.Document, e
 		return provider.Document{}, err
 	}
 	options := policy.ClientOptions{Transport: client, Retry: policy.RetryOptions{MaxRetries: -1}} // the agent decides when to ask again
-	login, last := loginClient(client)
-	who, err := p.credential(ctx, q, policy.ClientOptions{Transport: login, Retry: options.Retry})
+	last := &lastAnswer{}
+	login := policy.ClientOptions{Transport: client, Retry: options.Retry, PerRetryPolicies: []policy.Policy{azureLogin{last}}}
+	if os.Getenv("IDENTITY_SERVER_THUMBPRINT") != "" {
+		// Service Fabric: the SDK pins the certificate of a server of the cluster, and can do
+		// that with a transport of the standard library alone.
+		tr, err := p.net.transport("")
+		if err != nil {
+			return provider.Document{}, err
+		}
+		tr.DialContext, tr.DisableKeepAlives, tr.ForceAttemptHTTP2 = p.net.cappedDial, true, false
+		login.Transport = &http.Client{Transport: tr, CheckRedirect: noRedirect}
+	}
+	who, err := p.credential(ctx, q, login)
 	if err != nil {
 		return provider.Document{}, err
 	}
@@ -59,6 +71,11 @@ func (p azure) Read(ctx context.Context, q provider.Query) (provider.Document, e
 	}
 	return provider.TextDocument([]byte(*out.Value)), nil
 }
+
+// azureLogin notes how a login goes.
+type azureLogin struct{ last *lastAnswer }
+
+func (l azureLogin) Do(req *policy.Request) (*http.Response, error) { return l.last.note(req.Next()) }
 
 func (p azure) credential(ctx context.Context, q provider.Query, options policy.ClientOptions) (azcore.TokenCredential, error) {
 	v, err := q.Login(ctx, "client_secret")

@@ -1,11 +1,15 @@
 package main
 
 import (
+	"crypto/sha1"
+	"encoding/hex"
 	"fmt"
 	"io"
 	"log"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -123,6 +127,40 @@ func TestAzureLogins(t *testing.T) {
 	workload := func(assertion string) []string {
 		return env("AZURE_TENANT_ID=t", "AZURE_CLIENT_ID=c", "AZURE_FEDERATED_TOKEN_FILE="+filepath.Join(write(t, map[string]string{"a": assertion}), "a"))
 	}
+	learning := func(secret string) []string {
+		return env("MSI_SECRET="+secret, "DEFAULT_IDENTITY_CLIENT_ID=own", "MSI_ENDPOINT="+serve(t, func(w http.ResponseWriter, r *http.Request) {
+			if q := r.URL.Query(); r.Header.Get("Secret") != header || q.Get("api-version") != "2017-09-01" || q.Get("resource") != resource || q.Get("clientid") != "own" {
+				broken(value, http.StatusUnauthorized)(w, r)
+				return
+			}
+			answer(w, token)
+		}))
+	}
+	shell := env("MSI_ENDPOINT=" + serve(t, func(w http.ResponseWriter, r *http.Request) {
+		if r.Method != http.MethodPost || r.Header.Get("Metadata") != "true" || r.FormValue("resource") != resource {
+			broken(value, http.StatusBadRequest)(w, r)
+			return
+		}
+		answer(w, token)
+	}))
+	// Service Fabric's endpoint has a certificate of its own, which is known by its thumbprint.
+	fabric := func(known bool) []string {
+		s := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if q := r.URL.Query(); !known || r.Header.Get("Secret") != header || q.Get("api-version") != "2019-07-01-preview" || q.Get("resource") != resource {
+				t.Errorf("a server with a thumbprint that is known: %v: was asked", known)
+				broken(value, http.StatusUnauthorized)(w, r)
+				return
+			}
+			answer(w, token)
+		}))
+		t.Cleanup(s.Close)
+		s.Config.ErrorLog = log.New(io.Discard, "", 0)
+		thumbprint := sha1.Sum(s.Certificate().Raw)
+		if !known {
+			thumbprint[0] ^= 1
+		}
+		return env("IDENTITY_ENDPOINT="+s.URL+"/metadata/identity/oauth2/token", "IDENTITY_HEADER="+header, "IDENTITY_SERVER_THUMBPRINT="+hex.EncodeToString(thumbprint[:]))
+	}
 	az := func(script string) []string {
 		dir := write(t, map[string]string{"token.json": fmt.Sprintf(`{"accessToken":"%s","expires_on":%d,"tenant":"t","tokenType":"Bearer"}`, token, time.Now().Add(time.Hour).Unix())})
 		if err := peers.WriteProgram(filepath.Join(dir, "az"), "#!/bin/sh\ncd "+dir+"\n"+script+"\n"); err != nil {
@@ -138,6 +176,11 @@ func TestAzureLogins(t *testing.T) {
 		{"App Service", env("IDENTITY_ENDPOINT="+service+"/msi/token", "IDENTITY_HEADER="+header), "", ""},
 		{"App Service with a wrong header", env("IDENTITY_ENDPOINT="+service+"/msi/token", "IDENTITY_HEADER="+wrong), provider.Denied, refused},
 		{"App Service fails", env("IDENTITY_ENDPOINT="+serve(t, broken(value, 500)), "IDENTITY_HEADER="+header), provider.Failed, ""},
+		{"Machine Learning", learning(header), "", ""},
+		{"Machine Learning with a wrong secret", learning(wrong), provider.Denied, refused},
+		{"Cloud Shell", shell, "", ""},
+		{"Service Fabric", fabric(true), "", ""},
+		{"Service Fabric with another certificate", fabric(false), provider.Unreachable, ""},
 		{"machine", env(machine(token)), "", ""},
 		{"machine that may not read", env(machine(wrong)), provider.Denied, "permission denied"},
 		{"machine without an identity", env(machine("")), provider.Denied, nobody},
@@ -158,4 +201,43 @@ func TestAzureOtherEntra(t *testing.T) {
 	file := filepath.Join(write(t, map[string]string{"a": assertion}), "a")
 	w := newWorld(t, "NBHUSH_TEST_DIAL="+stub.Listener.Addr().String(), "AZURE_TENANT_ID=t", "AZURE_CLIENT_ID=c", "AZURE_FEDERATED_TOKEN_FILE="+file)
 	w.refused(t, source(t, "azure://team/db", map[string]string{"ca": ca}), provider.Unreachable, value, assertion)
+}
+
+// A machine that Azure Arc knows: who asks proves that it may read a file which the agent of
+// Arc names, in a folder that is here in a file system of the program's own.
+func TestAzureArc(t *testing.T) {
+	t.Parallel()
+	if err := exec.Command("unshare", "-rm", "mount", "-t", "tmpfs", "none", "/var/opt").Run(); err != nil {
+		t.Skip("no file system of a program's own:", err)
+	}
+	value, token, key, name := random(), random(), random(), strings.ToLower(random())+".key"
+	stub, ca := azureStub(t, value, token, func(url.Values) bool { return false }, entra...)
+	const folder, resource = "/var/opt/azcmagent/tokens", "https://vault.azure.net"
+	endpoint := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		q := r.URL.Query()
+		if r.URL.Path != "/metadata/identity/oauth2/token" || r.Header.Get("Metadata") != "true" || q.Get("api-version") != "2020-06-01" || q.Get("resource") != resource {
+			t.Errorf("%s %s", r.Method, r.URL)
+		}
+		if r.Header.Get("Authorization") != "Basic "+key {
+			w.Header().Set("WWW-Authenticate", "Basic realm="+folder+"/"+name)
+			w.WriteHeader(http.StatusUnauthorized)
+			return
+		}
+		fmt.Fprintf(w, `{"access_token":"%s","expires_on":"%d","resource":"%s","token_type":"Bearer"}`, token, time.Now().Add(time.Hour).Unix(), resource)
+	})
+	dir := write(t, map[string]string{name: key})
+	env := func(program, more string) []string {
+		script := "#!/bin/sh\nset -e\nPATH=/usr/sbin:/usr/bin:/sbin:/bin\nmount -t tmpfs none /var/opt\nmkdir -p " + folder + "\n" + more + "\n" + `exec "$1"` + "\n"
+		if err := peers.WriteProgram(filepath.Join(dir, program), script); err != nil {
+			t.Fatal(err)
+		}
+		return []string{
+			"NBHUSH_TEST_DIAL=" + stub.Listener.Addr().String(), "IMDS_ENDPOINT=" + endpoint, "IDENTITY_ENDPOINT=" + endpoint + "/metadata/identity/oauth2/token",
+			"PATH=/usr/bin:/bin", "unshare -rm " + filepath.Join(dir, program),
+		}
+	}
+	logins(t, source(t, "azure://team/db", map[string]string{"ca": ca, "timeout": "20s"}), value, []string{token, key}, []login{
+		{"Arc", env("member", "cp "+filepath.Join(dir, name)+" "+folder), "", ""},
+		{"Arc without its file", env("stranger", ""), provider.Denied, nobody},
+	})
 }

@@ -2,12 +2,14 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"crypto"
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/sha256"
 	"crypto/x509"
 	"encoding/base64"
+	"encoding/hex"
 	"encoding/json"
 	"encoding/pem"
 	"fmt"
@@ -21,6 +23,9 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	sdk "github.com/aws/aws-sdk-go-v2/aws"
+	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 
 	"github.com/nbhush/nbhush/agent/provider"
 	"github.com/nbhush/nbhush/agent/provider/peers"
@@ -148,6 +153,10 @@ func (g *googleStub) answer(r *http.Request) (string, int) {
 		}) {
 			return ok(g.exchange)
 		}
+		if form(map[string]string{"grant_type": "urn:ietf:params:oauth:grant-type:token-exchange", "audience": audience, "subject_token_type": "urn:ietf:params:aws:token-type:aws4_request"}) &&
+			signedByAWS(r.PostFormValue("subject_token"), g.subject) {
+			return ok(g.exchange)
+		}
 		return refused, http.StatusBadRequest
 	case "iamcredentials.googleapis.com/v1/projects/-/serviceAccounts/nb@team.iam.gserviceaccount.com:generateAccessToken":
 		if r.Header.Get("Authorization") == "Bearer "+g.exchange {
@@ -201,6 +210,40 @@ func (g *googleStub) account(t *testing.T, key *rsa.PrivateKey, server string) s
 		t.Fatal(err)
 	}
 	return string(b)
+}
+
+// awsID is of credentials whose key the stub of Google's STS asks AWS about, as it were.
+const awsID = "AKIDEXAMPLE"
+
+// signedByAWS reports whether a token is a GetCallerIdentity of AWS's STS for this audience
+// that key has signed, by version 4 of AWS's signatures.
+func signedByAWS(token, key string) bool {
+	text, err := url.QueryUnescape(token)
+	var in struct {
+		URL, Method string
+		Headers     []struct{ Key, Value string }
+	}
+	if err != nil || json.Unmarshal([]byte(text), &in) != nil || in.URL != "https://sts.eu-central-1.amazonaws.com?Action=GetCallerIdentity&Version=2011-06-15" {
+		return false
+	}
+	req, err := http.NewRequest(in.Method, in.URL, nil)
+	if err != nil {
+		return false
+	}
+	for _, h := range in.Headers {
+		if h.Key != "Host" {
+			req.Header.Add(h.Key, h.Value)
+		}
+	}
+	at, err := time.Parse("20060102T150405Z", req.Header.Get("X-Amz-Date"))
+	got := req.Header.Get("Authorization")
+	req.Header.Del("Authorization")
+	empty := sha256.Sum256(nil)
+	if err != nil || req.Header.Get("X-Goog-Cloud-Target-Resource") != audience || time.Since(at).Abs() > 5*time.Minute {
+		return false
+	}
+	who := sdk.Credentials{AccessKeyID: awsID, SecretAccessKey: key}
+	return v4.NewSigner().SignHTTP(context.Background(), who, req, hex.EncodeToString(empty[:]), "sts", "eu-central-1", at) == nil && got == req.Header.Get("Authorization")
 }
 
 func TestGCPLogins(t *testing.T) {
@@ -265,11 +308,36 @@ func TestGCPLogins(t *testing.T) {
 	named := func(text string) []string {
 		return env("GOOGLE_APPLICATION_CREDENTIALS=" + filepath.Join(write(t, map[string]string{"c.json": text}), "c.json"))
 	}
+	// A machine of AWS, by the second version of its metadata.
+	session := random()
+	byAWS := func(key string) []string {
+		at := serve(t, func(w http.ResponseWriter, r *http.Request) {
+			switch {
+			case r.Method == http.MethodPut && r.URL.Path == "/latest/api/token":
+				_, _ = io.WriteString(w, session)
+			case r.Header.Get("X-Aws-Ec2-Metadata-Token") != session:
+				broken(g.value, http.StatusUnauthorized)(w, r)
+			case r.URL.Path == "/latest/meta-data/placement/availability-zone":
+				_, _ = io.WriteString(w, "eu-central-1b")
+			case r.URL.Path == "/latest/meta-data/iam/security-credentials":
+				_, _ = io.WriteString(w, "reader")
+			case r.URL.Path == "/latest/meta-data/iam/security-credentials/reader":
+				fmt.Fprintf(w, `{"Code":"Success","AccessKeyId":"%s","SecretAccessKey":"%s"}`, awsID, key)
+			default:
+				broken(g.value, http.StatusNotFound)(w, r)
+			}
+		})
+		const meta = "http://169.254.169.254/latest/"
+		text := strings.Replace(from(`{"environment_id":"aws1","region_url":"`+meta+`meta-data/placement/availability-zone","url":"`+meta+`meta-data/iam/security-credentials",`+
+			`"imdsv2_session_token_url":"`+meta+`api/token","regional_cred_verification_url":"https://sts.{region}.amazonaws.com?Action=GetCallerIdentity&Version=2011-06-15"}`),
+			"oauth:token-type:jwt", "aws:token-type:aws4_request", 1)
+		return append(named(text), "NBHUSH_TEST_METADATA="+strings.TrimPrefix(at, "http://"))
+	}
 	gcloud := func(text string) []string {
 		return env("HOME=" + write(t, map[string]string{".config/gcloud/application_default_credentials.json": text}))
 	}
 	s := source(t, "gcp://team/"+g.name, map[string]string{"ca": g.ca, "timeout": "20s"})
-	logins(t, s, g.value, []string{g.token, g.refresh, g.client, g.subject, g.exchange, wrong}, []login{
+	logins(t, s, g.value, []string{g.token, g.refresh, g.client, g.subject, g.exchange, wrong, session}, []login{
 		{"service account", named(g.account(t, g.key, server)), "", ""},
 		{"service account with a wrong key", named(g.account(t, other, server)), provider.Denied, refused},
 		{"service account with no key", named(`{"type":"service_account","private_key":"` + wrong + `"}`), provider.Denied, nobody},
@@ -286,6 +354,8 @@ func TestGCPLogins(t *testing.T) {
 		{"workload by a program", append(named(program(g.subject)), allowed, path), "", ""},
 		{"workload by a program with a wrong token", append(named(program(wrong)), allowed, path), provider.Denied, refused},
 		{"workload by a program that may not run", append(named(program(g.subject)), path), provider.Denied, nobody},
+		{"workload of AWS", byAWS(g.subject), "", ""},
+		{"workload of AWS with a wrong key", byAWS(wrong), provider.Denied, refused},
 		{"machine", env("GCE_METADATA_HOST=" + metadata(g.token)), "", ""},
 		{"machine that may not read", env("GCE_METADATA_HOST=" + metadata(wrong)), provider.Denied, "permission denied"},
 		{"machine without an account", env("GCE_METADATA_HOST=" + metadata("")), provider.Denied, nobody},

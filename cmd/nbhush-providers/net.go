@@ -21,26 +21,64 @@ type net struct {
 	dial func(ctx context.Context, network, address string) (stdnet.Conn, error) // of a test
 }
 
-var errTooLong = errors.New("the answer is too long")
+var (
+	errTooLong  = errors.New("the answer is too long")
+	errRedirect = errors.New("the server sends to another one")
+)
 
 // client returns one that knows the authorities of the file ca, follows no
 // redirect to another server and reads no more than an answer may have.
 func (n net) client(ca string) (*http.Client, error) {
+	tr, err := n.transport(ca)
+	if err != nil {
+		return nil, err
+	}
+	return &http.Client{Transport: capped{tr}, CheckRedirect: noRedirect}, nil
+}
+
+func (n net) transport(ca string) (*http.Transport, error) {
 	roots, err := provider.Roots(ca)
 	if err != nil {
 		return nil, err
 	}
-	return &http.Client{
-		Transport: capped{&http.Transport{
-			Proxy:                  http.ProxyFromEnvironment,
-			DialContext:            n.dial,
-			TLSClientConfig:        &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12},
-			ForceAttemptHTTP2:      true,
-			MaxResponseHeaderBytes: 64 << 10,
-			IdleConnTimeout:        10 * time.Second,
-		}},
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	return &http.Transport{
+		Proxy:                  http.ProxyFromEnvironment,
+		DialContext:            n.dial,
+		TLSClientConfig:        &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12},
+		ForceAttemptHTTP2:      true,
+		MaxResponseHeaderBytes: 64 << 10,
+		IdleConnTimeout:        10 * time.Second,
 	}, nil
+}
+
+func noRedirect(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+
+// cappedDial is n's, for one answer a connection.
+func (n net) cappedDial(ctx context.Context, network, address string) (stdnet.Conn, error) {
+	dial := n.dial
+	if dial == nil {
+		dial = new(stdnet.Dialer).DialContext
+	}
+	c, err := dial(ctx, network, address)
+	if err != nil {
+		return nil, err
+	}
+	return &cappedConn{c, provider.MaxAnswer + 256<<10}, nil // and the handshake and the header
+}
+
+// cappedConn ends what is too long.
+type cappedConn struct {
+	stdnet.Conn
+	left int
+}
+
+func (c *cappedConn) Read(p []byte) (int, error) {
+	if c.left <= 0 {
+		return 0, errTooLong
+	}
+	n, err := c.Conn.Read(p[:min(len(p), c.left)])
+	c.left -= n
+	return n, err
 }
 
 // capped ends an answer that is too long.
@@ -77,7 +115,10 @@ type lastAnswer struct {
 }
 
 func (l *lastAnswer) RoundTrip(req *http.Request) (*http.Response, error) {
-	resp, err := l.next.RoundTrip(req)
+	return l.note(l.next.RoundTrip(req))
+}
+
+func (l *lastAnswer) note(resp *http.Response, err error) (*http.Response, error) {
 	if l.err = err; err == nil {
 		l.status, l.header = resp.StatusCode, resp.Header
 	}
@@ -143,6 +184,8 @@ func network(ctx context.Context, err error) *provider.Error {
 	switch {
 	case errors.Is(err, errTooLong):
 		return provider.Failure(provider.TooLong, provider.ReasonTooLong)
+	case errors.Is(err, errRedirect):
+		return provider.Failure(provider.Setup, provider.ReasonRedirect)
 	case errors.As(err, &certificate):
 		return provider.Failure(provider.Unreachable, provider.ReasonCertificate)
 	case ctx.Err() != nil:

@@ -256,6 +256,7 @@ func TestServersThatMisbehave(t *testing.T) {
 	}{
 		{"aws-sm", "aws-sm://x", map[string]string{"region": "eu-central-1", "access_key_id": "k", "secret_access_key": "store://LOGIN"}},
 		{"aws-ssm", "aws-ssm://x", map[string]string{"region": "eu-central-1", "access_key_id": "k", "secret_access_key": "store://LOGIN"}},
+		{"aws-bundle", "aws-sm://x", map[string]string{"profile": "corp", "access_key_id": "k", "secret_access_key": "store://LOGIN"}},
 		{"gcp", "gcp://team/db", map[string]string{"auth": "none"}},
 		{"azure", "azure://team/db", nil},
 	} {
@@ -265,9 +266,10 @@ func TestServersThatMisbehave(t *testing.T) {
 			w, stub, settings := azureWorld(t, value)
 			if c.name != "azure" {
 				good := map[string]string{
-					"aws-sm":  `{"Name":"x","SecretString":"` + value + `"}`,
-					"aws-ssm": `{"Parameter":{"Name":"x","Value":"` + value + `"}}`,
-					"gcp":     `{"payload":{"data":"` + base64.StdEncoding.EncodeToString([]byte(value)) + `"}}`,
+					"aws-sm":     `{"Name":"x","SecretString":"` + value + `"}`,
+					"aws-bundle": `{"Name":"x","SecretString":"` + value + `"}`,
+					"aws-ssm":    `{"Parameter":{"Name":"x","Value":"` + value + `"}}`,
+					"gcp":        `{"payload":{"data":"` + base64.StdEncoding.EncodeToString([]byte(value)) + `"}}`,
 				}[c.name]
 				var err error
 				if stub, err = peers.NewStub(t.TempDir(), value, func(w http.ResponseWriter, _ *http.Request) {
@@ -278,7 +280,19 @@ func TestServersThatMisbehave(t *testing.T) {
 				}
 				t.Cleanup(stub.Close)
 				stub.Config.ErrorLog = log.New(io.Discard, "", 0)
+				profile := func(ca string) string { return "[profile corp]\nregion = eu-central-1\nca_bundle = " + ca + "\n" }
 				w, settings = newWorld(t), map[string]string{"address": stub.URL, "ca": stub.CA}
+				if c.name == "aws-bundle" {
+					delete(settings, "ca")
+					home := write(t, map[string]string{".aws/config": profile(stub.CA)})
+					w = newWorld(t, "HOME="+home)
+					defer func() {
+						if err := os.WriteFile(filepath.Join(home, ".aws", "config"), []byte(profile("/none")), 0o600); err != nil {
+							t.Fatal(err)
+						}
+						w.refused(t, source(t, c.ref+"?version=1", settings), provider.Setup, value)
+					}()
+				}
 				w.stored["LOGIN"] = random()
 				for key, v := range c.settings {
 					settings[key] = v
@@ -300,6 +314,9 @@ func TestServersThatMisbehave(t *testing.T) {
 				})
 			}
 			stub.Fault.Store("")
+			if c.name == "aws-bundle" {
+				return
+			}
 			settings["ca"] = ""
 			w.refused(t, source(t, c.ref, settings), provider.Unreachable, value)
 		})
