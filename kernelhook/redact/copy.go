@@ -4,16 +4,25 @@ import (
 	"context"
 	"errors"
 	"io"
+	"os"
+	"sync/atomic"
 	"time"
 
 	"github.com/nbhush/nbhush/agent/match"
 )
 
-// Copy copies text from src to dst without values until src ends. What may be
-// the start of a value waits for more, at most as long as a message does.
+// Copy copies text from src to dst without values until src ends. What may be the start of
+// a value waits for more, until nothing has come for as long as a message waits: how long dst
+// takes does not count. Of a file all is there, and there is no need to give up.
 func (r *Redactor) Copy(ctx context.Context, dst io.Writer, src io.Reader) error {
 	chunks := make(chan []byte)
 	done := make(chan struct{})
+	c := copier{redactor: r, dst: dst}
+	if f, ok := src.(*os.File); ok {
+		st, err := f.Stat()
+		c.whole = err == nil && st.Mode().IsRegular()
+		c.more = func() bool { return readable(f) }
+	}
 	defer close(done)
 	var readErr error
 	go func() {
@@ -22,11 +31,13 @@ func (r *Redactor) Copy(ctx context.Context, dst io.Writer, src io.Reader) error
 			b := make([]byte, 32<<10)
 			n, err := src.Read(b)
 			if n > 0 {
+				c.coming.Store(true)
 				select {
 				case chunks <- b[:n]:
 				case <-done:
 					return
 				}
+				c.coming.Store(false)
 			}
 			if err != nil {
 				readErr = err
@@ -34,7 +45,6 @@ func (r *Redactor) Copy(ctx context.Context, dst io.Writer, src io.Reader) error
 			}
 		}
 	}()
-	c := copier{redactor: r, dst: dst}
 	err := c.run(ctx, chunks)
 	if err == nil && !errors.Is(readErr, io.EOF) {
 		err = readErr
@@ -50,6 +60,10 @@ type copier struct {
 	left     []byte // written
 	held     []byte // not written
 	told     bool   // that text was withheld
+
+	whole  bool        // nothing is to be waited for
+	coming atomic.Bool // a piece was read and not taken
+	more   func() bool // one can be read; nil where that is not known
 }
 
 func (c *copier) run(ctx context.Context, chunks <-chan []byte) error {
@@ -61,14 +75,18 @@ func (c *copier) run(ctx context.Context, chunks <-chan []byte) error {
 			if !ok {
 				return c.add(ctx, nil, true)
 			}
-			fresh := len(c.held) == 0
 			if err := c.add(ctx, b, false); err != nil {
 				return err
 			}
-			if fresh {
-				timer.Reset(Hold)
-			}
+			timer.Reset(Hold)
 		case <-timer.C:
+			if c.whole || len(c.held) == 0 {
+				continue
+			}
+			if c.more != nil && c.more() || c.coming.Load() { // it is there: this machine is slow
+				timer.Reset(Hold)
+				continue
+			}
 			if err := c.add(ctx, nil, true); err != nil {
 				return err
 			}

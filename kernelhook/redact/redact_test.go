@@ -7,12 +7,15 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"errors"
+	"os"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/go-json-experiment/json/jsontext"
 
@@ -500,6 +503,52 @@ func TestCopy(t *testing.T) {
 				}
 			})
 		})
+	}
+}
+
+// slowWriter takes longer than a message waits.
+type slowWriter struct{ strings.Builder }
+
+func (w *slowWriter) Write(p []byte) (int, error) {
+	time.Sleep(2 * Hold)
+	return w.Builder.Write(p)
+}
+
+// What waits to be read is no text that does not come, however long its reader takes: a value
+// over the end of a read is whole.
+func TestCopyOfSlowReader(t *testing.T) {
+	r, _, v := newTest(t)
+	var text, want strings.Builder
+	for text.Len() < 60_000 { // what a pipe holds
+		line := strings.Repeat("x", 37) + "<"
+		text.WriteString(line + v + ">\n")
+		want.WriteString(line + "[nbhush:TOKEN]>\n")
+	}
+	path := filepath.Join(t.TempDir(), "text")
+	if err := os.WriteFile(path, []byte(text.String()), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	file, err := os.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	in, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	go func() {
+		_, _ = w.WriteString(text.String())
+		_ = w.Close()
+	}()
+	for _, src := range []*os.File{file, in} {
+		var out slowWriter
+		if err := r.Copy(t.Context(), &out, src); err != nil {
+			t.Fatal(err)
+		}
+		_ = src.Close()
+		if out.String() != want.String() {
+			t.Errorf("%s: %d bytes came out, want %d; the value is there: %v", src.Name(), out.Len(), want.Len(), strings.Contains(out.String(), v))
+		}
 	}
 }
 
