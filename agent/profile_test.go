@@ -308,6 +308,40 @@ func TestRemovedRules(t *testing.T) {
 	wantCode(t, "after the user approved that", err, "")
 }
 
+// An approved secretspec.toml beside the file with rules is no way past them either.
+func TestRemovedRulesBesideSpec(t *testing.T) {
+	w := newWorld(t)
+	ctx := t.Context()
+	w.set(t, "LISTED")
+	spec := filepath.Join(w.project, policy.SecretspecName)
+	src := []byte("[project]\nname = \"p\"\nrevision = \"1.0\"\n[profiles.default]\nLISTED = { required = true }\n")
+	if err := os.WriteFile(spec, src, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.session().Allow(ctx, spec, policy.Hash(src)); err != nil {
+		t.Fatal(err)
+	}
+	w.edit(t, w.project, "[secrets]\nLISTED = {}\n[[rules]]\ndeny = \"LISTED\"\n")
+	w.approve(t, w.project)
+	s := w.session(20)
+	if _, err := s.RegisterKernel(ctx, api.Kernel{API: api.Version, Dir: w.project}); err != nil {
+		t.Fatal(err)
+	}
+	for _, why := range []string{"nbhush.toml:3 denies LISTED", "is gone"} {
+		_, err := s.Value(ctx, "LISTED")
+		wantCode(t, why, err, api.CodeDenied)
+		if err == nil || !strings.Contains(err.Error(), why) {
+			t.Errorf("%v, want %s", err, why)
+		}
+		_ = os.Remove(filepath.Join(w.project, policy.FileName))
+	}
+	if _, err := w.session().Deny(ctx, filepath.Join(w.project, policy.FileName)); err != nil {
+		t.Fatal(err)
+	}
+	_, err := s.Value(ctx, "LISTED")
+	wantCode(t, "after the user forgot the rules", err, "")
+}
+
 // TestLeastPrivilege is the list of who must not get a value, each denied and in
 // the audit log. Another user of the machine is in TestAnotherUserIsRefused, a web
 // page in TestWebPagesAreRefused, a wrong or old token in package inject.

@@ -136,7 +136,9 @@ func (ps *projects) guarded(dir string, p project) (project, error) {
 			if p.approval == nil {
 				p.approval = &policy.Approval{Path: p.path, Guards: true}
 			}
-			continue
+			if p.dir() != above || p.path == a.Path || filepath.Base(a.Path) != policy.FileName {
+				continue
+			} // else it stood before p in this folder
 		}
 		if _, err := os.Stat(a.Path); errors.Is(err, fs.ErrNotExist) {
 			return project{path: a.Path, approval: a}, nil

@@ -7,8 +7,10 @@ import (
 	"errors"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/joho/godotenv"
@@ -124,32 +126,54 @@ func notA(what string) *Error {
 	return fail(Malformed, "mend the file; its lines are not repeated here, since they hold values", "the file is not %s", what)
 }
 
+// dollar stands for a $ that is no ${NAME} while a .env file is parsed: the parser takes $2y
+// of a hash for a variable, where python-dotenv and others do not.
+const dollar = "\U0010FFFD"
+
+var bom = []byte("\xef\xbb\xbf")
+
 func readDotenv(b []byte) (Document, error) {
-	parsed, err := godotenv.UnmarshalBytes(b)
+	b = bytes.TrimPrefix(b, bom)
+	text := make([]byte, 0, len(b)+bytes.Count(b, []byte("$"))*len(dollar))
+	defer func() { clear(text) }()
+	for i, c := range b {
+		if c != '$' || i+1 < len(b) && b[i+1] == '{' {
+			text = append(text, c)
+		} else {
+			text = append(text, dollar...)
+		}
+	}
+	parsed, err := godotenv.UnmarshalBytes(text)
 	if err != nil {
 		return Document{}, notA("a .env file")
 	}
 	doc := Document{Fields: make(map[string]secret.Value, len(parsed))}
 	for key, v := range parsed {
-		doc.Fields[key] = secret.New([]byte(v))
+		doc.Fields[key] = secret.New([]byte(strings.ReplaceAll(v, dollar, "$")))
 	}
 	return doc, nil
 }
 
 func readJSON(b []byte) (Document, error) {
-	dec := json.NewDecoder(bytes.NewReader(bytes.TrimPrefix(b, []byte("\xef\xbb\xbf"))))
+	dec := json.NewDecoder(bytes.NewReader(bytes.TrimPrefix(b, bom)))
 	dec.UseNumber()
 	var v any
 	if dec.Decode(&v) != nil || dec.Decode(new(any)) != io.EOF {
 		return Document{}, notA("JSON")
 	}
-	return tree(v), nil
+	doc := Document{Fields: map[string]secret.Value{}}
+	if !flatten(doc.Fields, "", v, 0) {
+		doc.Wipe()
+		return Document{}, fail(TooLong, "", "the file has more than %d fields, or is deeper than %d", maxFields, maxDepth)
+	}
+	return alone(doc), nil
 }
 
 func readYAML(b []byte) (Document, error) {
 	var n yaml.Node
-	if err := yaml.Unmarshal(b, &n); err != nil {
-		return Document{}, notA("YAML")
+	dec := yaml.NewDecoder(bytes.NewReader(b))
+	if err := dec.Decode(&n); err != nil && !errors.Is(err, io.EOF) || !errors.Is(dec.Decode(new(yaml.Node)), io.EOF) {
+		return Document{}, notA("YAML of one document")
 	}
 	doc := Document{Fields: map[string]secret.Value{}}
 	budget := maxFields
@@ -177,7 +201,14 @@ func flattenYAML(to map[string]secret.Value, at string, n *yaml.Node, budget *in
 	switch n.Kind {
 	case yaml.MappingNode:
 		for i := 0; i+1 < len(n.Content); i += 2 {
-			flattenYAML(to, join(at, n.Content[i].Value), n.Content[i+1], budget, depth+1)
+			if n.Content[i].Tag == "!!merge" { // before the keys of its own, which count
+				flattenYAML(to, at, n.Content[i+1], budget, depth+1)
+			}
+		}
+		for i := 0; i+1 < len(n.Content); i += 2 {
+			if n.Content[i].Tag != "!!merge" {
+				flattenYAML(to, join(at, n.Content[i].Value), n.Content[i+1], budget, depth+1)
+			}
 		}
 	case yaml.SequenceNode:
 		for i, c := range n.Content {
@@ -213,13 +244,6 @@ func readINI(b []byte) (Document, error) {
 	return doc, nil
 }
 
-// tree makes fields of a JSON value: a.b.0 for what lies deeper.
-func tree(v any) Document {
-	doc := Document{Fields: map[string]secret.Value{}}
-	flatten(doc.Fields, "", v, 0)
-	return alone(doc)
-}
-
 // alone makes a document of one scalar its value.
 func alone(doc Document) Document {
 	if v, ok := doc.Fields[""]; ok {
@@ -228,26 +252,41 @@ func alone(doc Document) Document {
 	return doc
 }
 
-func flatten(to map[string]secret.Value, at string, v any, depth int) {
-	if depth > maxDepth || len(to) >= maxFields {
-		return
+// flatten makes fields of a JSON value: a.b.0 for what lies deeper. Where a key with a point
+// and what lies deeper have one name, the field is that of the outer key. It is false
+// where there is too much.
+func flatten(to map[string]secret.Value, at string, v any, depth int) bool {
+	keep := func(text string) bool {
+		if old, ok := to[at]; ok {
+			old.Wipe()
+		}
+		to[at] = secret.New([]byte(text))
+		return len(to) <= maxFields
+	}
+	if depth > maxDepth {
+		return false
 	}
 	switch v := v.(type) {
 	case map[string]any:
-		for key, inner := range v {
-			flatten(to, join(at, key), inner, depth+1)
+		for _, key := range slices.Sorted(maps.Keys(v)) { // a before a.b
+			if !flatten(to, join(at, key), v[key], depth+1) {
+				return false
+			}
 		}
 	case []any:
 		for i, inner := range v {
-			flatten(to, join(at, itoa(i)), inner, depth+1)
+			if !flatten(to, join(at, itoa(i)), inner, depth+1) {
+				return false
+			}
 		}
 	case string:
-		to[at] = secret.New([]byte(v))
+		return keep(v)
 	case json.Number:
-		to[at] = secret.New([]byte(v.String()))
+		return keep(v.String())
 	case bool:
-		to[at] = secret.New([]byte(map[bool]string{true: "true", false: "false"}[v]))
+		return keep(map[bool]string{true: "true", false: "false"}[v])
 	}
+	return true
 }
 
 func join(at, key string) string {
@@ -280,6 +319,10 @@ func (p netrcProvider) Read(_ context.Context, q Query) (Document, error) {
 				fields[key] = v
 			}
 		}
+		if q.Ref.Field == "" && m.password.Len() == 0 {
+			m.wipe()
+			return Document{}, fail(Missing, "", "the file %s has no password for this machine", path)
+		}
 		return Document{Value: m.password, Fields: fields}, nil
 	}
 	return Document{}, fail(Missing, "", "the file %s has no such machine", path)
@@ -301,7 +344,7 @@ func (m machine) wipe() {
 // are passed over; what is not understood is too, as by every other reader.
 func parseNetrc(b []byte) []machine {
 	var all []machine
-	words := netrcWords(b)
+	words := netrcWords(bytes.TrimPrefix(b, bom))
 	for i := 0; i < len(words); i++ {
 		next := ""
 		if i+1 < len(words) {

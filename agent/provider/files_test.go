@@ -3,6 +3,7 @@ package provider
 import (
 	"bytes"
 	"crypto/rand"
+	"fmt"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -37,6 +38,16 @@ func TestFiles(t *testing.T) {
 		{"~/at home", "V", "file://~/at home", "V"},
 		{"run/token", "V\n", "docker://token", "V"},
 		{".env", "export A=x\nNAME='V'\nB=\"V b\"\n", "dotenv://.env", "V"},
+		{"bom.env", "\xef\xbb\xbfA=x\r\nNAME=V\r\n", "dotenv://bom.env", "V"},
+		{"hash.env", "NAME=$2y$10$V$$\n", "dotenv://hash.env", "$2y$10$V$$"},
+		{"quoted.env", "NAME=\"x$YV$\"\n", "dotenv://quoted.env", "x$YV$"},
+		{"single.env", "NAME='x\\$Y${Z}V'\n", "dotenv://single.env", "x\\$Y${Z}V"},
+		{"escaped.env", "NAME=\"x\\$YV\"\n", "dotenv://escaped.env", "x$YV"},
+		{"braces.env", "A=xyz\nNAME=${A}V\n", "dotenv://braces.env", "xyzV"},
+		{"points.json", `{"a":{"b":"no"},"a.b":"V"}`, "json://points.json#a.b", "V"},
+		{"merge.yaml", "d: &d {user: me, password: no}\np:\n  <<: *d\n  password: V\n", "yaml://merge.yaml#p.password", "V"},
+		{"merged.yaml", "d: &d {user: me, password: V}\np:\n  <<: *d\n", "yaml://merged.yaml#p.password", "V"},
+		{"~/.netrc", "\xef\xbb\xbfmachine a login me password V", "netrc://a", "V"},
 		{"b.env", "B=\"V b\"\n", "dotenv://b.env#B", "V b"},
 		{"a.json", `{"a":{"b":["x","V"]},"n":12345678901234567890}`, "json://a.json#a.b.1", "V"},
 		{"n.json", `{"n":12345678901234567890,"V":true}`, "json://n.json#n", "12345678901234567890"},
@@ -69,6 +80,25 @@ func TestFiles(t *testing.T) {
 	})
 }
 
+func manyFields() string {
+	var b strings.Builder
+	for i := range maxFields {
+		fmt.Fprintf(&b, `,"k%d":"v"`, i)
+	}
+	return b.String()
+}
+
+// A machine without a password has no other secret in its place.
+func TestNetrcWithoutPassword(t *testing.T) {
+	home := t.TempDir()
+	t.Setenv("HOME", home)
+	t.Setenv("USERPROFILE", home)
+	v := fill(t, filepath.Join(home, ".netrc"), "machine a login V\n")
+	w := newWorld(t)
+	w.refused(t, source(t, "netrc://a", nil), Missing, v)
+	w.want(t, source(t, "netrc://a#login", nil), v)
+}
+
 func TestFilesRefuse(t *testing.T) {
 	dir, home := t.TempDir(), t.TempDir()
 	t.Setenv("HOME", home)
@@ -92,6 +122,9 @@ func TestFilesRefuse(t *testing.T) {
 		{"a.yaml", "a: &a [V]\nb: &b [*a,*a,*a,*a,*a,*a,*a,*a,*a,*a]\nc: &c [*b,*b,*b,*b,*b,*b,*b,*b,*b,*b]\nd: &d [*c,*c,*c,*c,*c,*c,*c,*c,*c]\ne: [*d,*d,*d,*d,*d,*d,*d,*d,*d,*d,*d,*d,*d]", "yaml://a.yaml#a", TooLong},
 		{"a.ini", "[db\nV", "ini://a.ini#a", Malformed},
 		{"x", "V", "netrc://host", Missing},
+		{"more.yaml", "a: x\n---\nb: V\n", "yaml://more.yaml#b", Malformed},
+		{"many.json", `{"V":"x"` + manyFields() + `}`, "json://many.json#V", TooLong},
+		{"deep.json", strings.Repeat("[", 100) + `"V"` + strings.Repeat("]", 100), "json://deep.json#0", TooLong},
 		{"x", "V", "kaggle://key", Missing},
 		{"x", "V", "env://NOT_SET", Missing},
 		{"x", "V", "store://NOT_SET", Missing},

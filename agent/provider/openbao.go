@@ -279,7 +279,7 @@ func logins(ctx context.Context, q Query, fields map[string]string, keys ...stri
 		if v.Len() == 0 {
 			return fail(Setup, "add to [providers."+q.Ref.Scheme+"]: "+key+" = \"store://NAME\"", "the credential %s is missing", key)
 		}
-		fields[key] = strings.TrimSpace(string(v.Reveal()))
+		fields[key] = string(oneLine(v.Reveal())) // a file's last newline; blanks may belong to it
 		v.Wipe()
 	}
 	return nil

@@ -44,6 +44,9 @@ func ParseRef(s string) (Ref, error) {
 	r := Ref{Scheme: scheme, text: text}
 	rest, r.Field, _ = strings.Cut(rest, "#")
 	r.Path, r.query, _ = strings.Cut(rest, "?")
+	if field, query, ok := strings.Cut(r.Field, "?"); ok && r.query == "" && strings.Contains(query, "=") {
+		r.Field, r.query = field, query // #FIELD?version=1, in either order
+	}
 	if first, _, _ := strings.Cut(r.Path, "/"); strings.Contains(first, "@") && strings.Contains(first, ":") {
 		return Ref{}, errors.New("a URL with a password in it is a value and no reference")
 	}

@@ -10,6 +10,8 @@ func TestParseRef(t *testing.T) {
 	for _, c := range []struct{ in, scheme, path, field, version string }{
 		{"openbao://kv/team/db#password", "openbao", "kv/team/db", "password", ""},
 		{"openbao://kv/db?version=3#password", "openbao", "kv/db", "password", "3"},
+		{"openbao://kv/db#password?version=3", "openbao", "kv/db", "password", "3"},
+		{"json://a.json#what?", "json", "a.json", "what?", ""},
 		{"file:///run/secrets/db", "file", "/run/secrets/db", "", ""},
 		{"dotenv://.env#A", "dotenv", ".env", "A", ""},
 		{"op://My Vault/item/section/field", "op", "My Vault/item/section/field", "", ""},

@@ -34,6 +34,9 @@ func readImport(path, format string) (map[secret.Name]secret.Value, []string, er
 	if !slices.Contains(importFormats, format) {
 		return nil, nil, fmt.Errorf("no format is called so; there are %s", strings.Join(importFormats, ", "))
 	}
+	if st, err := os.Stat(path); err == nil && !st.Mode().IsRegular() { // a pipe would keep us waiting
+		return nil, nil, fmt.Errorf("%s is not a file", path)
+	}
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, nil, err

@@ -93,11 +93,13 @@ func unwrap(src, passphrase []byte) ([]byte, error) {
 	if errors.As(err, &wrong) {
 		return nil, locked("wrong passphrase")
 	}
-	if err != nil {
-		return nil, err
+	if err != nil { // age's own words repeat how the file begins, and it may be any file
+		return nil, errNotAge
 	}
 	return io.ReadAll(io.LimitReader(plain, maxFile))
 }
+
+var errNotAge = errors.New("it is no file that age made with a passphrase, or it is damaged")
 
 func locked(why string) error {
 	return &store.Error{
