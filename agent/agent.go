@@ -229,6 +229,17 @@ func (a *agent) harmless(name secret.Name, reason string) (secret.Name, string) 
 	return name, reason
 }
 
+// noValue refuses to write down, as a name, what is a value.
+func (a *agent) noValue(name secret.Name) error {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	if found, err := a.values.Find(ctx, []byte(name)); err == nil && len(found.Spans) > 0 {
+		return fail(api.CodeBadInput, "give the name; a value is read from the terminal, or from standard input with --stdin",
+			"a stored value stands where the name belongs")
+	}
+	return nil
+}
+
 // resolveAll is resolve for several names: all or an error. It looks for what
 // is missing first, so that the error names every name.
 func (a *agent) resolveAll(ctx context.Context, w asker, s scope, names []secret.Name) (map[secret.Name]secret.Value, error) {
@@ -251,6 +262,11 @@ func (a *agent) resolveAll(ctx context.Context, w asker, s scope, names []secret
 	}
 	if len(missing) > 0 {
 		wipeAll(values)
+		for _, name := range missing {
+			if err := a.noValue(name); err != nil { // which the error would repeat
+				return nil, fail(api.CodeNotFound, hintList, "no secret is called so: %v", err)
+			}
+		}
 		return nil, notThere(missing)
 	}
 	return values, nil

@@ -5,6 +5,8 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -868,5 +870,40 @@ func TestStoreThatGivesAllAtOnce(t *testing.T) {
 	r, err := v.Find(t.Context(), []byte(text))
 	if err != nil || len(r.Spans) != 1 || b.looks != 1 {
 		t.Errorf("%v, %v after %d looks", r.Spans, err, b.looks)
+	}
+}
+
+// A value that was typed where its name belongs is written down nowhere, and no error repeats it.
+func TestValueForItsName(t *testing.T) {
+	w := newWorld(t)
+	ctx := t.Context()
+	value := "AKIA" + rand.Text()
+	if _, err := w.session().Set(ctx, "LISTED", secret.New([]byte(value))); err != nil {
+		t.Fatal(err)
+	}
+	w.settle()
+	name := secret.Name(value)
+	_, set := w.session().Set(ctx, name, secret.New([]byte(rand.Text())))
+	_, rule := w.session().AddRule(ctx, api.Rule{Name: value, Deny: true})
+	_, _, get := w.session().get(ctx, []secret.Name{name}, w.project, policy.Wanted{})
+	wantCode(t, "set", set, api.CodeBadInput)
+	wantCode(t, "deny", rule, api.CodeBadInput)
+	wantCode(t, "get", get, api.CodeNotFound)
+	for what, err := range map[string]error{"set": set, "deny": rule, "get": get} {
+		if err != nil && strings.Contains(fmt.Sprintf("%+v", err), value) {
+			t.Errorf("%s: the error holds the value", what)
+		}
+	}
+	if err := filepath.WalkDir(w.home.State, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		b, err := os.ReadFile(path)
+		if bytes.Contains(b, []byte(value)) {
+			t.Errorf("%s holds the value", path)
+		}
+		return err
+	}); err != nil {
+		t.Fatal(err)
 	}
 }

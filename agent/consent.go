@@ -210,6 +210,9 @@ func (s *session) AddRule(_ context.Context, q api.Rule) (api.Rule, error) {
 	if err != nil && (q.Name != "" || q.Profile == "" || q.Deny) {
 		return api.Rule{}, err
 	}
+	if err := s.agent.noValue(name); err != nil {
+		return api.Rule{}, err
+	}
 	if q.Notebook, err = notebookPath(q.Notebook); err != nil {
 		return api.Rule{}, err
 	}

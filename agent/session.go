@@ -132,6 +132,9 @@ func (s *session) SetUntil(_ context.Context, name secret.Name, value secret.Val
 	case value.Len() > api.MaxValue:
 		return api.SetResult{}, fail(api.CodeBadInput, "", "the value of %s is longer than %d bytes", name, api.MaxValue)
 	}
+	if err := s.agent.noValue(name); err != nil {
+		return api.SetResult{}, err
+	}
 	return s.set(w, name, value, expires, "")
 }
 

@@ -58,8 +58,8 @@ func newAuditVerifyCmd(a *app) *cobra.Command {
 		Use:   "verify",
 		Short: "check that no line was changed, taken out, moved or cut off",
 		Long: `Follows the chain of hashes through every file of the log, and asks the agent whether the log still
-holds what was its end when that was last remembered, in the encrypted store: after every 64
-entries and at each end of the agent. What came after that can be cut off unseen.`,
+holds what was its end when that was last remembered, in the encrypted store: a second
+after an entry, 50 ms after 64 of them, and when the agent ends. What came after that can be cut off unseen.`,
 		Args: argRange(0, 0, "no arguments"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			n, err := a.verifyAudit(cmd.Context())

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"crypto/rand"
@@ -13,6 +14,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 
@@ -124,6 +126,9 @@ func exportUnmasked(a *app, o exportOptions, out io.Writer, all []exported) erro
 // They agree on no escape for a dollar sign between double quotes.
 func exportDotenv(_ *app, _ exportOptions, out io.Writer, all []exported) error {
 	for _, s := range all {
+		if err := isText(s, "a .env file"); err != nil {
+			return err
+		}
 		switch {
 		case !bytes.ContainsAny(s.value, "'\\\r") && !bytes.Contains(s.value, []byte("${")):
 			fmt.Fprintf(out, "%s='%s'\n", s.name, s.value)
@@ -136,9 +141,23 @@ func exportDotenv(_ *app, _ exportOptions, out io.Writer, all []exported) error 
 	return nil
 }
 
+// isText refuses what readers of a file of text would make other bytes of.
+func isText(s exported, what string) error {
+	if !utf8.Valid(s.value) {
+		return fmt.Errorf("%s is no UTF-8, which %s has to be; use --format k8s or nbhush run", s.name, what)
+	}
+	return nil
+}
+
 // exportDocker writes what docker reads without any quoting.
 func exportDocker(_ *app, _ exportOptions, out io.Writer, all []exported) error {
 	for _, s := range all {
+		if err := isText(s, "an --env-file of docker"); err != nil {
+			return err
+		}
+		if len(s.name)+1+len(s.value) >= bufio.MaxScanTokenSize {
+			return fmt.Errorf("%s is longer than docker reads a line of an --env-file; use nbhush run", s.name)
+		}
 		if bytes.ContainsAny(s.value, "\r\n") {
 			return fmt.Errorf("%s has more than one line, which an --env-file of docker cannot hold; use nbhush run", s.name)
 		}
@@ -171,6 +190,9 @@ func exportGitHub(a *app, _ exportOptions, out io.Writer, all []exported) error 
 	var env bytes.Buffer
 	defer func() { clear(env.Bytes()) }()
 	for _, s := range all {
+		if err := isText(s, "the file of GITHUB_ENV"); err != nil {
+			return err
+		}
 		for line := range bytes.Lines(s.value) {
 			if line = bytes.TrimSpace(line); len(line) > 0 {
 				fmt.Fprintf(out, "::add-mask::%s\n", strings.NewReplacer("%", "%25", "\r", "%0D").Replace(string(line)))

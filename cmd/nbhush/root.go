@@ -243,7 +243,8 @@ func argRange(min, max int, what string) cobra.PositionalArgs {
 		case len(args) < min:
 			return &usageError{cmd, cmd.CommandPath() + " needs " + what}
 		case max >= 0 && len(args) > max:
-			return &usageError{cmd, fmt.Sprintf("%s takes %s and no more; extra: %q", cmd.CommandPath(), what, args[max])}
+			// What is too much is not repeated: people type a value there.
+			return &usageError{cmd, cmd.CommandPath() + " takes " + what + map[bool]string{false: " and nothing after it"}[max == 0]}
 		}
 		return nil
 	}

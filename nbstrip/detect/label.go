@@ -429,7 +429,7 @@ func (v *values) try(start, end int, how how) {
 		end -= 2
 	}
 	b := v.text[start:end]
-	if len(b) < 6 || placeholder(b) || v.isOwnName(b) {
+	if len(b) < 6 || placeholder(b) || v.isOwnName(b) || v.isFolder(b) {
 		return
 	}
 	if v.sort == passLabel && v.passwordLike(b, how) || v.keyLike(b, how) {
@@ -440,6 +440,12 @@ func (v *values) try(start, end int, how how) {
 // isOwnName reports whether b is the label, as in password=password.
 func (v *values) isOwnName(b []byte) bool {
 	return bytes.EqualFold(b, v.text[v.lo:v.hi])
+}
+
+// isFolder reports whether b is the working folder that a shell has in PWD.
+func (v *values) isFolder(b []byte) bool {
+	label := v.text[v.lo:v.hi]
+	return (string(label) == "PWD" || string(label) == "OLDPWD") && (b[0] == '/' || b[0] == '~' || b[1] == ':' && (b[2] == '\\' || b[2] == '/'))
 }
 
 func (v *values) keyLike(b []byte, how how) bool {

@@ -143,7 +143,7 @@ func labelRules() []*rule {
 		},
 		misses: []string{
 			`partition_key="customer_region_2024"`, `password = getpass("Password: ")`, `api_key = os.environ["API_KEY"]`, `token = tokenizer.pad_token`, `pad_token="<h32>"`, `password="password"`,
-			`api_key="YOUR_API_KEY"`, `password = input("Your password1: ")`, `PASSWORD=${DB_PASSWORD}`, `key = "<h32>"`, `primary_key="<h32>"`, `{'password': 'str'}`, `pass ` + "`param1=value2`" + ` as an argument`, `password: <password>`, `api_key="sk-..."`,
+			`api_key="YOUR_API_KEY"`, `password = input("Your password1: ")`, `PASSWORD=${DB_PASSWORD}`, `{'PWD': '/home/me/my-Project9x', 'OLDPWD': '/srv/Data-7'}`, `PWD=C:\Users\me\Project9x`, `key = "<h32>"`, `primary_key="<h32>"`, `{'password': 'str'}`, `pass ` + "`param1=value2`" + ` as an argument`, `password: <password>`, `api_key="sk-..."`,
 			`secret = userdata.get("OPENAI_KEY2")`, `x['token'] = df['token'].str.lower()`, `max_tokens=4096`, "tokens: 1024", "public_key = '<h64>'", `password = "xxxxxxxx"`, `next_page_token: "<A40>"`,
 		},
 	}
