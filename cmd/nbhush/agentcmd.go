@@ -109,7 +109,7 @@ func runUnlock(ctx context.Context, a *app, stdin bool) (api.Status, error) {
 		return st, err
 	}
 	if !a.terminal(a.in) && !stdin {
-		return st, err
+		return st, &api.Error{Code: api.CodeLocked, Message: "the store is locked, and this is no terminal to ask for its passphrase on", Mend: "nbhush agent unlock --stdin"}
 	}
 	b, perr := a.readSecret("passphrase of the vault", api.MaxValue)
 	if perr != nil {

@@ -64,6 +64,9 @@ after an entry, 50 ms after 64 of them, and when the agent ends. What came after
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			n, err := a.verifyAudit(cmd.Context())
 			if errors.Is(err, fs.ErrNotExist) {
+				if h, e := a.runningClient().AuditHead(cmd.Context()); e == nil && h.Seq > 0 {
+					return fmt.Errorf("the audit log is gone: %s ended with entry %d; go on without it with: nbhush audit accept", a.home.Audit(), h.Seq)
+				}
 				return fmt.Errorf("there is no audit log: %s begins when the agent first starts", a.home.Audit())
 			}
 			if err != nil {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 
 	"github.com/spf13/cobra"
 )
@@ -56,6 +57,9 @@ func runRun(ctx context.Context, a *app, o runOptions) error {
 	values, err := a.clientIn(o.profile).GetAll(ctx, dir)
 	if err != nil {
 		return err
+	}
+	if filepath.Base(path) == "papermill" && checkKernelspecs(ctx, a).Level == levelInfo { // none is wrapped
+		a.warningf("papermill's kernels are not behind nbhush: what their cells print, values too, stands in the notebook; put them there with: nbhush kernels enable")
 	}
 	env := os.Environ()
 	for name, v := range values {

@@ -16,7 +16,7 @@ func readable(f *os.File) bool {
 	}
 	ready := false
 	_ = c.Control(func(fd uintptr) {
-		p := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}} //nolint:gosec // descriptors are small
+		p := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}
 		n, err := unix.Poll(p, 0)
 		ready = err == nil && n > 0
 	})
