@@ -240,6 +240,14 @@ func (a *agent) noValue(name secret.Name) error {
 	return nil
 }
 
+// missing is the error for a name that no store holds. It repeats no value.
+func (a *agent) missing(name secret.Name, hint string) *api.Error {
+	if err := a.noValue(name); err != nil {
+		return fail(api.CodeNotFound, hintList, "no secret is called so: %v", err)
+	}
+	return fail(api.CodeNotFound, hint, "no secret is called %s", name)
+}
+
 // resolveAll is resolve for several names: all or an error. It looks for what
 // is missing first, so that the error names every name.
 func (a *agent) resolveAll(ctx context.Context, w asker, s scope, names []secret.Name) (map[secret.Name]secret.Value, error) {
@@ -263,8 +271,8 @@ func (a *agent) resolveAll(ctx context.Context, w asker, s scope, names []secret
 	if len(missing) > 0 {
 		wipeAll(values)
 		for _, name := range missing {
-			if err := a.noValue(name); err != nil { // which the error would repeat
-				return nil, fail(api.CodeNotFound, hintList, "no secret is called so: %v", err)
+			if err := a.noValue(name); err != nil {
+				return nil, a.missing(name, "")
 			}
 		}
 		return nil, notThere(missing)

@@ -889,7 +889,15 @@ func TestValueForItsName(t *testing.T) {
 	wantCode(t, "set", set, api.CodeBadInput)
 	wantCode(t, "deny", rule, api.CodeBadInput)
 	wantCode(t, "get", get, api.CodeNotFound)
-	for what, err := range map[string]error{"set": set, "deny": rule, "get": get} {
+	_, remove := w.session().Delete(ctx, name)
+	wantCode(t, "remove", remove, api.CodeNotFound)
+	in := w.session(20)
+	if _, err := in.RegisterKernel(ctx, api.Kernel{API: api.Version, Dir: w.project}); err != nil {
+		t.Fatal(err)
+	}
+	_, kernel := in.Delete(ctx, name)
+	wantCode(t, "in a kernel", kernel, api.CodeDenied)
+	for what, err := range map[string]error{"set": set, "deny": rule, "get": get, "remove": remove, "in a kernel": kernel} {
 		if err != nil && strings.Contains(fmt.Sprintf("%+v", err), value) {
 			t.Errorf("%s: the error holds the value", what)
 		}

@@ -67,7 +67,8 @@ func (s *session) owner(op audit.Op, name secret.Name) (asker, error) {
 	if err == nil && w.kernel == nil {
 		return w, nil
 	}
-	e := audit.Entry{Who: w.who(), Op: op, Name: name, Verdict: audit.Denied, Reason: "asked by a kernel"}
+	e := audit.Entry{Who: w.who(), Op: op, Verdict: audit.Denied}
+	e.Name, e.Reason = s.agent.harmless(name, "asked by a kernel")
 	if err := s.agent.note(e); err != nil {
 		return w, err
 	}
@@ -177,10 +178,11 @@ func (s *session) Delete(_ context.Context, name secret.Name) (api.Secret, error
 	defer a.write.Unlock()
 	entry := audit.Entry{Who: w.who(), Op: audit.OpRemove, Name: name, Verdict: audit.Allowed}
 	if err := a.remove(name); err != nil {
-		entry.Verdict, entry.Reason = audit.Failed, err.Error()
+		entry.Verdict = audit.Failed
+		entry.Name, entry.Reason = a.harmless(name, err.Error())
 		e := storeError(fmt.Errorf("remove %s: %w", name, err))
 		if e.Code == api.CodeNotFound {
-			e = fail(api.CodeNotFound, hintList, "no secret is called %s", name)
+			e = a.missing(name, hintList)
 		}
 		return api.Secret{}, errors.Join(e, a.note(entry))
 	}

@@ -71,15 +71,24 @@ func (p *openbao) read(ctx context.Context, e *endpoint, q Query) (Document, err
 	if err != nil {
 		return Document{}, err
 	}
-	path, query := strings.Trim(q.Ref.Path, "/"), ""
+	paths, query := []string{strings.Trim(q.Ref.Path, "/")}, ""
 	if m.kv2 {
-		path = m.path + "data/" + strings.TrimPrefix(strings.TrimPrefix(path, m.path), "data/")
+		name := strings.TrimPrefix(paths[0], m.path)
+		paths[0] = m.path + "data/" + name
+		if strings.HasPrefix(name, "data/") { // or it is the path of the API already
+			paths = append(paths, m.path+name)
+		}
 		if v := q.Ref.Option("version"); v != "" {
 			query = url.Values{"version": {v}}.Encode()
 		}
 	}
 	var r reply
-	if _, err := e.do(ctx, http.MethodGet, "/v1/"+path, query, header, nil, &r); err != nil {
+	for _, path := range paths {
+		if _, err = e.do(ctx, http.MethodGet, "/v1/"+path, query, header, nil, &r); !is(err, Missing) && !is(err, Denied) {
+			break
+		}
+	}
+	if err != nil {
 		return Document{}, p.explain(err, q)
 	}
 	fields := r.Data

@@ -105,6 +105,11 @@ func TestOpenBaoKV(t *testing.T) {
 	s := b.settings(w, nil)
 	w.want(t, source(t, "openbao://secret/team/db#password", s), one)
 	w.want(t, source(t, "openbao://secret/data/team/db#password", s), one)
+	t.Cleanup(func() { b.do("DELETE", "secret/metadata/data/both", nil); b.do("DELETE", "secret/metadata/both", nil) })
+	b.do("POST", "secret/data/both", map[string]any{"data": map[string]any{"v": one}})
+	b.do("POST", "secret/data/data/both", map[string]any{"data": map[string]any{"v": two}})
+	w.want(t, source(t, "openbao://secret/both#v", s), one)
+	w.want(t, source(t, "openbao://secret/data/both#v", s), two) // as bao kv get has it
 	w.want(t, source(t, "openbao://secret/team/db?version=1#password", s), old)
 	w.want(t, source(t, "openbao://secret/team/db#port", s), "5432")
 	w.want(t, source(t, "openbao://secret/team/db", s), two) // the field that is called as the secret is
