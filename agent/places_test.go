@@ -67,6 +67,9 @@ func dialPlaced(t *testing.T, addr string) *asking {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = c.Close() })
+	if err := c.SetDeadline(time.Now().Add(time.Minute)); err != nil {
+		t.Fatal(err)
+	}
 	return &asking{c, bufio.NewReader(c)}
 }
 
@@ -95,6 +98,11 @@ func TestPlacesOfCrowd(t *testing.T) {
 	for i := range 8 * maxPlaces {
 		wg.Go(func() {
 			var a *asking
+			defer func() { // or it keeps its place, which takes an hour to rest
+				if a != nil {
+					_ = a.Close()
+				}
+			}()
 			for k := range 3 * turn {
 				if a == nil {
 					a = dialPlaced(t, addr)
