@@ -229,23 +229,25 @@ func (a *agent) harmless(name secret.Name, reason string) (secret.Name, string) 
 	return name, reason
 }
 
-// noValue refuses to write down, as a name, what is a value.
-func (a *agent) noValue(name secret.Name) error {
+// noValue refuses to write down, as a name, what is a value that find knows.
+func noValue(find func(context.Context, []byte) (match.Result, error), name secret.Name) error {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 	defer cancel()
-	if found, err := a.values.Find(ctx, []byte(name)); err == nil && len(found.Spans) > 0 {
+	if found, err := find(ctx, []byte(name)); err == nil && len(found.Spans) > 0 {
 		return fail(api.CodeBadInput, "give the name; a value is read from the terminal, or from standard input with --stdin",
 			"a stored value stands where the name belongs")
 	}
 	return nil
 }
 
-// missing is the error for a name that no store holds. It repeats no value.
-func (a *agent) missing(name secret.Name, hint string) *api.Error {
-	if err := a.noValue(name); err != nil {
-		return fail(api.CodeNotFound, hintList, "no secret is called so: %v", err)
+// missing is the error for names that no store holds. It repeats no value.
+func (a *agent) missing(names ...secret.Name) *api.Error {
+	for _, name := range names {
+		if err := noValue(a.values.Find, name); err != nil {
+			return fail(api.CodeNotFound, hintList, "no secret is called so: %v", err)
+		}
 	}
-	return fail(api.CodeNotFound, hint, "no secret is called %s", name)
+	return notThere(names)
 }
 
 // resolveAll is resolve for several names: all or an error. It looks for what
@@ -270,12 +272,7 @@ func (a *agent) resolveAll(ctx context.Context, w asker, s scope, names []secret
 	}
 	if len(missing) > 0 {
 		wipeAll(values)
-		for _, name := range missing {
-			if err := a.noValue(name); err != nil {
-				return nil, a.missing(name, "")
-			}
-		}
-		return nil, notThere(missing)
+		return nil, a.missing(missing...)
 	}
 	return values, nil
 }

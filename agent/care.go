@@ -229,7 +229,7 @@ func (s *session) History(_ context.Context, name secret.Name) ([]api.VersionInf
 		list = append(list, api.VersionInfo{Number: number + i, Since: v.Since, Expires: v.Expires})
 	}
 	if len(list) == 0 {
-		return nil, s.agent.missing(name, hintList)
+		return nil, s.agent.missing(name)
 	}
 	return list, nil
 }

@@ -210,7 +210,7 @@ func (s *session) AddRule(_ context.Context, q api.Rule) (api.Rule, error) {
 	if err != nil && (q.Name != "" || q.Profile == "" || q.Deny) {
 		return api.Rule{}, err
 	}
-	if err := s.agent.noValue(name); err != nil {
+	if err := noValue(s.agent.values.Find, name); err != nil {
 		return api.Rule{}, err
 	}
 	if q.Notebook, err = notebookPath(q.Notebook); err != nil {

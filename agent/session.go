@@ -133,7 +133,8 @@ func (s *session) SetUntil(_ context.Context, name secret.Name, value secret.Val
 	case value.Len() > api.MaxValue:
 		return api.SetResult{}, fail(api.CodeBadInput, "", "the value of %s is longer than %d bytes", name, api.MaxValue)
 	}
-	if err := s.agent.noValue(name); err != nil {
+	// So far: an import of many would wait each time for the one before to be known.
+	if err := noValue(s.agent.values.FindSoFar, name); err != nil {
 		return api.SetResult{}, err
 	}
 	return s.set(w, name, value, expires, "")
@@ -182,7 +183,8 @@ func (s *session) Delete(_ context.Context, name secret.Name) (api.Secret, error
 		entry.Name, entry.Reason = a.harmless(name, err.Error())
 		e := storeError(fmt.Errorf("remove %s: %w", name, err))
 		if e.Code == api.CodeNotFound {
-			e = a.missing(name, hintList)
+			e = a.missing(name)
+			e.Mend = hintList
 		}
 		return api.Secret{}, errors.Join(e, a.note(entry))
 	}
@@ -682,7 +684,7 @@ func (a *agent) grant(ctx context.Context, w asker) api.Grant {
 		}
 	}
 	if g.Notice == nil && len(missing) > 0 {
-		g.Notice = notThere(missing)
+		g.Notice = a.missing(missing...)
 	}
 	return g
 }

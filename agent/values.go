@@ -126,7 +126,16 @@ func (v *values) lock() {
 // Find is match.Finder. It waits for a set that holds everything that was
 // known when it was called.
 func (v *values) Find(ctx context.Context, text []byte) (match.Result, error) {
-	s, err := v.enter(ctx)
+	return v.find(ctx, text, false)
+}
+
+// FindSoFar is Find, but does not wait for values that came since the last set was made.
+func (v *values) FindSoFar(ctx context.Context, text []byte) (match.Result, error) {
+	return v.find(ctx, text, true)
+}
+
+func (v *values) find(ctx context.Context, text []byte, soFar bool) (match.Result, error) {
+	s, err := v.enter(ctx, soFar)
 	if err != nil {
 		return match.Result{}, err
 	}
@@ -138,8 +147,8 @@ func (v *values) Find(ctx context.Context, text []byte) (match.Result, error) {
 	return s.Find(ctx, text)
 }
 
-// enter waits for a complete set; the caller must leave it.
-func (v *values) enter(ctx context.Context) (*knownSet, error) {
+// enter waits for a complete set, or with soFar for any; the caller must leave it.
+func (v *values) enter(ctx context.Context, soFar bool) (*knownSet, error) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	age := v.now().Sub(v.loaded)
@@ -155,7 +164,7 @@ func (v *values) enter(ctx context.Context) (*knownSet, error) {
 		switch {
 		case v.locked:
 			return nil, errLocked
-		case v.set != nil && v.have >= want:
+		case v.set != nil && (soFar || v.have >= want):
 			v.set.users++
 			return v.set, nil
 		case v.set == nil && v.err != nil:
@@ -191,7 +200,7 @@ func (v *values) leave(s *knownSet) {
 
 // state is what Status says. It waits, until ctx ends, for a build that runs.
 func (v *values) state(ctx context.Context) (locked bool, known int, detail string) {
-	if s, err := v.enter(ctx); err == nil {
+	if s, err := v.enter(ctx, false); err == nil {
 		v.mu.Lock()
 		v.leave(s)
 		v.mu.Unlock()
