@@ -124,12 +124,12 @@ func (p *aws) config(ctx context.Context, q provider.Query, key string) (sdk.Con
 
 // awsClient is client as the SDK has it: to no other does it give the ca_bundle of a profile.
 func (n net) awsClient(ca string) (*awshttp.BuildableClient, error) {
-	own, err := n.transport(ca)
+	own, err := n.cappedTransport(ca)
 	if err != nil {
 		return nil, err
 	}
 	return awshttp.NewBuildableClient().WithTransportOptions(func(tr *http.Transport) {
-		tr.DialContext, tr.DisableKeepAlives, tr.ForceAttemptHTTP2 = n.cappedDial, true, false
+		tr.DialContext, tr.DisableKeepAlives, tr.ForceAttemptHTTP2 = own.DialContext, own.DisableKeepAlives, own.ForceAttemptHTTP2
 		tr.TLSClientConfig, tr.MaxResponseHeaderBytes = own.TLSClientConfig, own.MaxResponseHeaderBytes
 		tr.Proxy = func(r *http.Request) (*url.URL, error) {
 			if r.Response != nil { // some of which the SDK's client follows, with the headers of a login

@@ -47,11 +47,10 @@ func (p azure) Read(ctx context.Context, q provider.Query) (provider.Document, e
 	if os.Getenv("IDENTITY_SERVER_THUMBPRINT") != "" {
 		// Service Fabric: the SDK pins the certificate of a server of the cluster, and can do
 		// that with a transport of the standard library alone.
-		tr, err := p.net.transport("")
+		tr, err := p.net.cappedTransport("")
 		if err != nil {
 			return provider.Document{}, err
 		}
-		tr.DialContext, tr.DisableKeepAlives, tr.ForceAttemptHTTP2 = p.net.cappedDial, true, false
 		login.Transport = &http.Client{Transport: tr, CheckRedirect: noRedirect}
 	}
 	who, err := p.credential(ctx, q, login)

@@ -51,6 +51,17 @@ func (n net) transport(ca string) (*http.Transport, error) {
 	}, nil
 }
 
+// cappedTransport is transport for a library that takes no http.Client of ours: no
+// answer is longer than it may be here either, since each has its own connection.
+func (n net) cappedTransport(ca string) (*http.Transport, error) {
+	tr, err := n.transport(ca)
+	if err != nil {
+		return nil, err
+	}
+	tr.DialContext, tr.DisableKeepAlives, tr.ForceAttemptHTTP2 = n.cappedDial, true, false
+	return tr, nil
+}
+
 func noRedirect(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 
 // cappedDial is n's, for one answer a connection.
@@ -69,15 +80,20 @@ func (n net) cappedDial(ctx context.Context, network, address string) (stdnet.Co
 // cappedConn ends what is too long.
 type cappedConn struct {
 	stdnet.Conn
-	left int
+	left left
 }
 
-func (c *cappedConn) Read(p []byte) (int, error) {
-	if c.left <= 0 {
+func (c *cappedConn) Read(p []byte) (int, error) { return c.left.read(c.Conn, p) }
+
+// left is how many bytes may still be read.
+type left int
+
+func (l *left) read(r io.Reader, p []byte) (int, error) {
+	if *l <= 0 {
 		return 0, errTooLong
 	}
-	n, err := c.Conn.Read(p[:min(len(p), c.left)])
-	c.left -= n
+	n, err := r.Read(p[:min(len(p), int(*l))])
+	*l -= left(n)
 	return n, err
 }
 
@@ -94,17 +110,10 @@ func (c capped) RoundTrip(req *http.Request) (*http.Response, error) {
 
 type body struct {
 	io.ReadCloser
-	left int
+	left left
 }
 
-func (b *body) Read(p []byte) (int, error) {
-	if b.left <= 0 {
-		return 0, errTooLong
-	}
-	n, err := b.ReadCloser.Read(p[:min(len(p), b.left)])
-	b.left -= n
-	return n, err
-}
+func (b *body) Read(p []byte) (int, error) { return b.left.read(b.ReadCloser, p) }
 
 // lastAnswer is how a login went, of which libraries hand on the text alone.
 type lastAnswer struct {
