@@ -151,7 +151,7 @@ func runImport(ctx context.Context, a *app, o importOptions) error {
 		}
 		a.hintf("to replace the values that were kept: nbhush import --force %s", again)
 	}
-	if done > 0 && !o.dryRun {
+	if done > 0 && !o.dryRun && !isHanded(o.file) {
 		a.hintf("%s still holds the values; delete %s when nothing else reads it", o.source(), o.rest())
 	}
 	return nil

@@ -34,7 +34,7 @@ func readImport(path, format string) (map[secret.Name]secret.Value, []string, er
 	if !slices.Contains(importFormats, format) {
 		return nil, nil, fmt.Errorf("no format is called so; there are %s", strings.Join(importFormats, ", "))
 	}
-	if st, err := os.Stat(path); err == nil && !st.Mode().IsRegular() { // a pipe would keep us waiting
+	if st, err := os.Stat(path); err == nil && !st.Mode().IsRegular() && !isHanded(path) { // a pipe would keep us waiting
 		return nil, nil, fmt.Errorf("%s is not a file", path)
 	}
 	f, err := os.Open(path)
@@ -66,6 +66,12 @@ func readImport(path, format string) (map[secret.Name]secret.Value, []string, er
 		return nil, nil, fmt.Errorf("%s: %w", path, err)
 	}
 	return values, nil, nil
+}
+
+// isHanded reports whether path is a descriptor that the shell handed over, as of
+// nbhush import <(sops -d .env): nothing that stays, and somebody writes to it.
+func isHanded(path string) bool {
+	return path == "/dev/stdin" || strings.HasPrefix(path, "/dev/fd/") || strings.HasPrefix(path, "/proc/self/fd/")
 }
 
 // named gives values the names of variables. Two that would get the same are an error.
