@@ -132,7 +132,7 @@ func TestOpenBaoLogins(t *testing.T) {
 	role := b.do("GET", "auth/approle/role/nb/role-id", nil)["data"].(map[string]any)["role_id"].(string)
 	w.stored["SECRET_ID"] = b.do("POST", "auth/approle/role/nb/secret-id", nil)["data"].(map[string]any)["secret_id"].(string)
 	b.mount("sys/auth/userpass", map[string]any{"type": "userpass"})
-	w.stored["PASSWORD"] = random()
+	w.stored["PASSWORD"] = " " + random() + "\t" // blanks belong to it
 	b.do("POST", "auth/userpass/users/nb", map[string]any{"password": w.stored["PASSWORD"], "token_policies": "reads"})
 	w.stored["WRONG"] = random()
 	ref := "openbao://secret/logins#v"

@@ -16,10 +16,7 @@ import (
 func asNbstripout(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
-	program, err := builtProgram()
-	if err != nil {
-		t.Fatal(err)
-	}
+	program := program(t)
 	if err := os.Symlink(program+"-outputs", filepath.Join(dir, "nbstripout")); err != nil {
 		t.Skip("no symbolic links here")
 	}
@@ -58,14 +55,8 @@ func TestNbstripoutOwnTests(t *testing.T) {
 // TestOneNotebook: nbhush-outputs does what nbhush nbstripout does, whether it
 // does so itself or hands over, in words and exit codes too.
 func TestOneNotebook(t *testing.T) {
-	if testing.Short() {
-		t.Skip("builds the program")
-	}
 	t.Parallel()
-	program, err := builtProgram()
-	if err != nil {
-		t.Fatal(err)
-	}
+	program := program(t)
 	home := t.TempDir()
 	keys, worktree := filepath.Join(home, "keys"), filepath.Join(home, "worktree")
 	for path, text := range map[string]string{
@@ -151,10 +142,7 @@ func TestOneNotebook(t *testing.T) {
 
 // TestOneNotebookAlone: without nbhush beside it, what is more than one notebook is an error.
 func TestOneNotebookAlone(t *testing.T) {
-	program, err := builtProgram()
-	if err != nil {
-		t.Fatal(err)
-	}
+	program := program(t)
 	alone := filepath.Join(t.TempDir(), "nbhush-outputs")
 	if err := os.Link(program+"-outputs", alone); err != nil {
 		t.Skip("no hard links here")
@@ -167,10 +155,7 @@ func TestOneNotebookAlone(t *testing.T) {
 
 // TestInstalledClean: git's setting for one file names the quick program where there is one.
 func TestInstalledClean(t *testing.T) {
-	program, err := builtProgram()
-	if err != nil {
-		t.Fatal(err)
-	}
+	program := program(t)
 	dir := t.TempDir()
 	for _, argv := range [][]string{{"git", "init", "-q"}, {program, "nbstripout", "--install"}, {"git", "config", "filter.nbstripout.clean"}} {
 		cmd := exec.Command(argv[0], argv[1:]...)
@@ -189,13 +174,7 @@ func TestInstalledClean(t *testing.T) {
 // TestOneNotebookEnvironment: nbhush-outputs finds git's keys where variables of
 // the environment say, as nbhush does.
 func TestOneNotebookEnvironment(t *testing.T) {
-	if testing.Short() {
-		t.Skip("builds the program")
-	}
-	program, err := builtProgram()
-	if err != nil {
-		t.Fatal(err)
-	}
+	program := program(t)
 	dir, path := t.TempDir(), "PATH="+os.Getenv("PATH")
 	keys, none := filepath.Join(dir, "keys"), filepath.Join(dir, "none")
 	for _, file := range []string{filepath.Join(keys, ".gitconfig"), filepath.Join(keys, "git", "config")} {

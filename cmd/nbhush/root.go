@@ -244,7 +244,10 @@ func argRange(min, max int, what string) cobra.PositionalArgs {
 			return &usageError{cmd, cmd.CommandPath() + " needs " + what}
 		case max >= 0 && len(args) > max:
 			// What is too much is not repeated: people type a value there.
-			return &usageError{cmd, cmd.CommandPath() + " takes " + what + map[bool]string{false: " and nothing after it"}[max == 0]}
+			if max > 0 {
+				what += " and nothing after it"
+			}
+			return &usageError{cmd, cmd.CommandPath() + " takes " + what}
 		}
 		return nil
 	}

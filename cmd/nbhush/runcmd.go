@@ -7,7 +7,9 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 
+	"github.com/nbhush/nbhush/kernelhook/kernelspec"
 	"github.com/spf13/cobra"
 )
 
@@ -58,7 +60,7 @@ func runRun(ctx context.Context, a *app, o runOptions) error {
 	if err != nil {
 		return err
 	}
-	if filepath.Base(path) == "papermill" && checkKernelspecs(ctx, a).Level == levelInfo { // none is wrapped
+	if filepath.Base(path) == "papermill" && noneWrapped(ctx, a) {
 		a.warningf("papermill's kernels are not behind nbhush: what their cells print, values too, stands in the notebook; put them there with: nbhush kernels enable")
 	}
 	env := os.Environ()
@@ -67,4 +69,15 @@ func runRun(ctx context.Context, a *app, o runOptions) error {
 		v.Wipe()
 	}
 	return execute(path, o.argv, env, a.stdio)
+}
+
+// noneWrapped reports whether Jupyter has kernel specs and none is wrapped; false where
+// they cannot be listed.
+func noneWrapped(ctx context.Context, a *app) bool {
+	k, err := a.kernels("")
+	if err != nil {
+		return false
+	}
+	specs, err := k.List(ctx)
+	return err == nil && len(specs) > 0 && !slices.ContainsFunc(specs, kernelspec.Spec.Wrapped)
 }

@@ -53,6 +53,19 @@ var builtProgram = sync.OnceValues(func() (string, error) {
 	return filepath.Join(testDir, "nbhush"), nil
 })
 
+// program is builtProgram's path, for a test that is not run with -short.
+func program(t *testing.T) string {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("builds the program")
+	}
+	path, err := builtProgram()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
 // TestScripts runs testdata/script, the manual by example. Each script has a
 // home, a git configuration and an agent of its own; random values are in
 // $VALUE and $OTHER, files called value and other.

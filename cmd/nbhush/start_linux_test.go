@@ -14,13 +14,10 @@ import (
 // TestOneProcessor: nbhush-outputs stays on one processor while it has a small
 // notebook, and not with a large one.
 func TestOneProcessor(t *testing.T) {
-	if testing.Short() || runtime.GOARCH != "amd64" {
-		t.Skip("builds the program, which begins in Go's runtime elsewhere")
+	if runtime.GOARCH != "amd64" {
+		t.Skip("the program begins in Go's runtime elsewhere")
 	}
-	program, err := builtProgram()
-	if err != nil {
-		t.Fatal(err)
-	}
+	program := program(t)
 	start := func(t *testing.T, src string) (pid int) {
 		cmd := exec.Command(program + "-outputs")
 		cmd.Dir = t.TempDir()
@@ -69,13 +66,7 @@ func processors(t *testing.T, pid int) string {
 // TestHandsOverFree: the nbhush that nbhush-outputs becomes, and what that
 // starts, have the limits that nbhush-outputs was started with.
 func TestHandsOverFree(t *testing.T) {
-	if testing.Short() {
-		t.Skip("builds the program")
-	}
-	program, err := builtProgram()
-	if err != nil {
-		t.Fatal(err)
-	}
+	program := program(t)
 	dir := t.TempDir()
 	git, said := filepath.Join(dir, "git"), filepath.Join(dir, "said")
 	const script = "#!/bin/sh\n{ ulimit -Sn; ulimit -Hn; grep Cpus_allowed_list /proc/$$/status; cat /proc/$$/timerslack_ns; } >\"$SAID\"\nexit 1\n"
@@ -106,13 +97,7 @@ func TestHandsOverFree(t *testing.T) {
 
 // TestClosedDescriptors: nbhush-outputs does without a standard descriptor what nbhush does.
 func TestClosedDescriptors(t *testing.T) {
-	if testing.Short() {
-		t.Skip("builds the program")
-	}
-	program, err := builtProgram()
-	if err != nil {
-		t.Fatal(err)
-	}
+	program := program(t)
 	dir := t.TempDir()
 	const notebook = `{"cells": [], "metadata": {}, "nbformat": 4, "nbformat_minor": 4}`
 	if err := os.WriteFile(filepath.Join(dir, "in.ipynb"), []byte(notebook), 0o600); err != nil {
