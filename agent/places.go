@@ -27,6 +27,7 @@ type places struct {
 	freed  chan struct{} // perhaps
 	closed chan struct{}
 	close  sync.Once
+	ended  chan struct{} // closed once nobody is accepted any more
 
 	restTime time.Duration
 
@@ -44,7 +45,7 @@ type place struct {
 func newPlaces(l net.Listener) *places {
 	p := &places{
 		Listener: l, restTime: restTime, taken: map[net.Conn]*place{},
-		queue: make(chan net.Conn, maxQueue), failed: make(chan error), freed: make(chan struct{}, 1), closed: make(chan struct{}),
+		queue: make(chan net.Conn, maxQueue), failed: make(chan error), freed: make(chan struct{}, 1), closed: make(chan struct{}), ended: make(chan struct{}),
 	}
 	go p.accept()
 	return p
@@ -52,6 +53,7 @@ func newPlaces(l net.Listener) *places {
 
 // accept takes connections from the system, in which few can wait on some.
 func (p *places) accept() {
+	defer close(p.ended)
 	defer p.drain()
 	for {
 		c, err := p.Listener.Accept()
@@ -100,7 +102,7 @@ func (p *places) drain() {
 	}
 }
 
-// Close closes the connections that wait as well, soon.
+// Close closes the connections that wait as well, before ended is closed.
 func (p *places) Close() error {
 	p.close.Do(func() { close(p.closed) })
 	return p.Listener.Close()

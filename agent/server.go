@@ -401,6 +401,7 @@ func (s *server) serve(ctx context.Context) error {
 	if s.http.Shutdown(end) != nil {
 		_ = s.http.Close()
 	}
+	<-s.places.ended // which may be noting that it refused somebody
 	s.agent.kernels.freeze()
 	s.agent.streams.closeAll()
 	return err
