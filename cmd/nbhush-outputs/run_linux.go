@@ -41,6 +41,7 @@ func strip() int {
 		return fail("read standard input: " + err.Error())
 	}
 	if len(src) > large {
+		runtime.LockOSThread() // what is untied works
 		untie()
 	}
 	stripper := outputs.New(outputs.Options{})
