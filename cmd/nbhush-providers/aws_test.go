@@ -250,8 +250,8 @@ func TestAWSProfile(t *testing.T) {
 	})
 	t.Run("settings", func(t *testing.T) {
 		w := newWorld(t, env("none", a.key)...)
-		w.want(t, source(t, s.Ref.String()+"?profile=keys", map[string]string{"address": a.address}), value)
-		w.want(t, source(t, s.Ref.String(), map[string]string{"address": a.address, "profile": "keys"}), value)
+		w.want(t, source(t, s.Ref.String()+"?profile=keys", map[string]string{"address": a.address, "timeout": "20s"}), value)
+		w.want(t, source(t, s.Ref.String(), map[string]string{"address": a.address, "timeout": "20s", "profile": "keys"}), value)
 	})
 	t.Run("mended", func(t *testing.T) {
 		home := write(t, files(wrong))

@@ -32,6 +32,8 @@ CELLS = {
 }
 for name, code in CELLS.items():
     o = run(kc, code)
+    while name == "system" and not o.text():  # a thread of ipykernel's reads it, perhaps after the cell's end
+        o.messages.append(kc.get_iopub_msg(timeout=LIMIT))
     shown = [m["content"] for m in o.messages if m["msg_type"] not in ("status", "execute_input")]
     tell(cell=name, shown=json.dumps(shown), reply=json.dumps(o.reply["content"]), stream=o.text())
 

@@ -19,8 +19,8 @@ import (
 )
 
 // lockWait is how long a writer waits for another process, which needs
-// milliseconds; longer means that it is stopped or hangs.
-const lockWait = 10 * time.Second
+// milliseconds; longer means that it is stopped or hangs, or that the machine does next to nothing.
+const lockWait = 30 * time.Second
 
 // Vault is a store.Store in one encrypted file. It is safe for concurrent use,
 // by several processes too. It keeps the key in memory after its first use, and
