@@ -100,9 +100,10 @@ func isScheme(s string) bool {
 // valsSchemes are the names that vals has for what is called otherwise here.
 var valsSchemes = map[string]string{
 	"awssecrets": "aws-sm", "awsssm": "aws-ssm", "gcpsecrets": "gcp", "azurekeyvault": "azure",
-	"bw": "bitwarden", "vault": "openbao", "file": "file", "sops": "sops", "op": "op", "keychain": "keychain",
-	"databricks": "databricks", "envsubst": "env",
+	"bw": "bitwarden", "vault": "openbao", "envsubst": "env",
 }
+
+var awsOptions = strings.NewReplacer("version_id=", "version=", "version_stage=", "stage=")
 
 // fromVals turns what follows ref+ into a reference of ours: the fragment is a
 // path with slashes there, and a + may end it.
@@ -111,18 +112,41 @@ func fromVals(s string) string {
 	if !ok {
 		return s
 	}
+	place, field, _ := strings.Cut(strings.TrimSuffix(rest, "+"), "#")
+	place, query, _ := strings.Cut(place, "?")
+	place, field = strings.TrimSuffix(place, "/"), strings.Trim(field, "/")
+	switch scheme {
+	case "envsubst":
+		place = strings.Trim(place, "${}")
+	case "file":
+		switch {
+		case field == "":
+		case strings.HasSuffix(place, ".json"):
+			scheme = "json"
+		default:
+			scheme = "yaml"
+		}
+	case "awssecrets":
+		query = awsOptions.Replace(query)
+	case "awsssm":
+		place = "/" + strings.TrimPrefix(place, "/")
+		if field != "" && !strings.Contains(query, "mode=singleparam") {
+			place, field = place+"/"+field, ""
+		}
+	case "bw":
+		if item, part, ok := strings.Cut(place, "/"); ok && field == "" {
+			place, field = item, part
+		}
+	}
 	if ours, ok := valsSchemes[scheme]; ok {
 		scheme = ours
 	}
-	rest = strings.TrimSuffix(rest, "+")
-	place, field, ok := strings.Cut(rest, "#")
-	if ok {
-		path, query, asked := strings.Cut(place, "?")
-		place = strings.TrimSuffix(path, "/")
-		if asked {
-			place += "?" + query
-		}
-		place += "#" + strings.ReplaceAll(strings.Trim(field, "/"), "/", ".")
+	s = scheme + "://" + place
+	if query != "" {
+		s += "?" + query
 	}
-	return scheme + "://" + place
+	if field != "" {
+		s += "#" + strings.ReplaceAll(field, "/", ".")
+	}
+	return s
 }
