@@ -191,7 +191,7 @@ const (
 // the condition of a rule that takes something away, and does not meet that of
 // one that gives: nobody gains by saying nothing.
 func (r *Rule) about(q Request) fit {
-	if !matchesAny(r.Names, string(q.Name)) ||
+	if !r.named(string(q.Name)) ||
 		r.Profile != nil && !matchesAny(r.Profile, q.Profile) ||
 		r.Project != nil && !matchesAny(r.Project, filepath.ToSlash(q.Dir)) {
 		return not
@@ -209,6 +209,14 @@ func (r *Rule) about(q Request) fit {
 	condition(r.Notebook, q.Notebook != "", r.inNotebook(q))
 	condition(r.Kernel, q.Spec != "", matchesAny(r.Kernel, q.Spec) || matchesAny(r.Kernel, q.Language))
 	return is
+}
+
+// named matches the name. A denial does so in capitals and small letters alike: who
+// writes deny = ["prod_*"] means PROD_DB as well.
+func (r *Rule) named(name string) bool {
+	return matchesAny(r.Names, name) || r.Verdict == Deny && slices.ContainsFunc(r.Names, func(p string) bool {
+		return matches(strings.ToLower(p), strings.ToLower(name))
+	})
 }
 
 // inNotebook matches the notebook's path from the project's folder, or all of

@@ -117,7 +117,7 @@ allow = "MINE"
 project = "/p"
 notebook = "/p/a.ipynb"
 [[rules]]
-deny = ["MINE", "NEVER", "DB"]
+deny = ["MINE", "NEVER", "DB", "small_*"]
 project = ["~/**", "/q"]
 [[rules]]
 ask = "PLAIN"
@@ -184,6 +184,8 @@ profile = "prod"
 		{"nor where it is not known", with(func(r *Request) { r.Notebook = "" }), "MINE", nil, "ask", "does not list"},
 		{"the user's own rule denies", with(func(r *Request) { r.Dir = "/home/u/x/y" }), "NEVER", []Grant{{Name: "NEVER", Kernel: "7-1"}}, "no", "config.toml:6 denies NEVER"},
 		{"also what is listed", with(func(r *Request) { r.Dir = "/q" }), "DB", nil, "no", "config.toml:6 denies DB"},
+		{"a denial in small letters", with(func(r *Request) { r.Dir = "/q" }), "SMALL_KEY", nil, "no", "config.toml:6 denies SMALL_KEY"},
+		{"an allow in capitals", base, "mine", nil, "ask", "does not list"},
 		{"the user's own rule asks", with(func(r *Request) { r.Spec = "deno" }), "PLAIN", nil, "ask", "config.toml:9 has you asked"},
 		{"the user's own rule names the profile", in("prod"), "DB", nil, "allow keep", "listed"},
 		{"the owner", Request{Name: "NEVER", Owner: true, Dir: "/q", Rules: own}, "NEVER", nil, "allow keep", "own shell"},
