@@ -69,6 +69,7 @@ watched = {
     "wandb.jupyter": ("_wandb", "notebook"),
     "mlflow": ("_mlflow", "library"),
     "mlflow.tracking._tracking_service.client": ("_mlflow", "client"),
+    "mlflow.tracking.client": ("_mlflow", "dicts"),
 }
 
 

@@ -60,3 +60,16 @@ def client(module):
         replace(service, name, make_texts)
     for name in FILES:
         replace(service, name, make_files)
+
+
+def dicts(module):
+    """log_dict writes JSON or YAML, which quotes and folds what is in it."""
+
+    def make(call):
+        def cleaned(self, run_id, *args, **kw):
+            return call(self, run_id, *[clean(a) for a in args], **{k: clean(v) for k, v in kw.items()})
+
+        return cleaned
+
+    if not replace(getattr(module, "MlflowClient", object), "log_dict", make):
+        unknown("mlflow", "log_dict")

@@ -92,6 +92,7 @@ def encodings(value):
     for safe in ("/", "", "/~", "-_.!~*'()"):
         quoted = urllib.parse.quote(raw, safe=safe)
         forms |= {quoted, quoted.replace("%20", "+"), re.sub("%..", lambda m: m.group().lower(), quoted)}
+    forms.add(value.replace("'", "''"))  # YAML
     html = value.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     forms |= {html, html.replace('"', "&quot;"), html.replace('"', "&quot;").replace("'", "&#x27;"), html.replace('"', "&#34;").replace("'", "&#39;")}
     forms |= {raw.hex(), raw.hex().upper()}

@@ -34,7 +34,7 @@ for name, value in (("PLAIN", plain), ("ODD", odd)):
     raw = value.encode()
     for form in (
         value, repr(value), repr(value)[1:-1], json.dumps(value), json.dumps(value, ensure_ascii=False), json.dumps(json.dumps(value)),
-        urllib.parse.quote(value), urllib.parse.quote(value, safe=""), urllib.parse.quote_plus(value), html.escape(value),
+        urllib.parse.quote(value), urllib.parse.quote(value, safe=""), urllib.parse.quote_plus(value), html.escape(value), value.replace("'", "''"),
         base64.b64encode(raw).decode(), base64.urlsafe_b64encode(b"x" + raw + b"yz").decode(), base64.b64encode(b"xy" + raw).decode(),
         raw.hex(), raw.hex().upper(),
     ):
