@@ -50,7 +50,7 @@ func runList(ctx context.Context, a *app, o listOptions) error {
 			return err
 		}
 		if len(secrets) == 0 && !o.json {
-			a.say("every secret was used since %s", o.since.Local().Format(time.DateOnly))
+			a.say("every secret was used, or stored, since %s", o.since.Local().Format(time.DateOnly))
 			return nil
 		}
 	}
