@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -62,11 +63,7 @@ func warn(hint, format string, args ...any) finding {
 
 // failed is the finding of a check that met err.
 func failed(err error, hint string) finding {
-	var h interface{ Hint() string }
-	if errors.As(err, &h) && h.Hint() != "" {
-		hint = h.Hint()
-	}
-	return finding{Level: levelError, Text: err.Error(), Hint: hint}
+	return finding{Level: levelError, Text: err.Error(), Hint: cmp.Or(hintOf(err), hint)}
 }
 
 // checks are all that doctor looks at, in the order of how things depend on each other.

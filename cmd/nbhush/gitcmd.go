@@ -163,9 +163,8 @@ func (a *app) gitFilter(restore bool) (f *gitfilter.Filter, told func(context.Co
 				return
 			}
 			a.warningf("%s", err)
-			var h interface{ Hint() string }
-			if errors.As(err, &h) && h.Hint() != "" {
-				a.hintf("%s", h.Hint())
+			if hint := hintOf(err); hint != "" {
+				a.hintf("%s", hint)
 			}
 		},
 	}

@@ -61,13 +61,13 @@ func run(argv []string, std stdio, getenv func(string) string) int {
 	}
 	root := newRootCmd(a, args)
 	root.SetArgs(args)
-	err = root.ExecuteContext(ctx)
+	cmd, err := root.ExecuteContextC(ctx)
 	if err == nil {
 		return exitOK
 	}
 	var code exitError
 	if !errors.As(err, &code) || code.err != nil {
-		u.fail(err)
+		u.failOr(err, "see: "+cmd.CommandPath()+" --help")
 	}
 	return exitCode(err)
 }

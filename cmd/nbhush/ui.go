@@ -14,6 +14,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -80,12 +81,23 @@ func (u *ui) mark(sign, color, word, format string, args ...any) {
 }
 
 // fail writes err and its hint.
-func (u *ui) fail(err error) {
+func (u *ui) fail(err error) { u.failOr(err, "") }
+
+// failOr is fail with a hint for an err that has none of its own.
+func (u *ui) failOr(err error, hint string) {
 	u.errorf("%s", err)
-	var h interface{ Hint() string }
-	if errors.As(err, &h) && h.Hint() != "" {
-		u.hintf("%s", h.Hint())
+	if hint = cmp.Or(hintOf(err), hint); hint != "" {
+		u.hintf("%s", hint)
 	}
+}
+
+// hintOf is what err says that mends it, or "".
+func hintOf(err error) string {
+	var h interface{ Hint() string }
+	if errors.As(err, &h) {
+		return h.Hint()
+	}
+	return ""
 }
 
 // printable replaces what could steer a terminal.

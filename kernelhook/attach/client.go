@@ -237,6 +237,9 @@ func (e *BusyError) Error() string {
 
 func (e *BusyError) Unwrap() error { return e.why }
 
+// Hint says what to do where that does not happen.
+func (e *BusyError) Hint() string { return "interrupt the cell, if it is to wait no longer" }
+
 // execute runs code silently. result, if not "", is an expression whose value,
 // in Python, is "" or the JSON of an error.
 func (c *Client) execute(ctx context.Context, code, result string) error {
