@@ -111,6 +111,9 @@ func TestOpenBaoKV(t *testing.T) {
 	w.want(t, source(t, "openbao://secret/both#v", s), one)
 	w.want(t, source(t, "openbao://secret/data/both#v", s), two) // as bao kv get has it
 	w.want(t, source(t, "openbao://secret/team/db?version=1#password", s), old)
+	w.want(t, source(t, "openbao://secret/team/db#password?version=2", s), one)
+	w.want(t, source(t, "openbao://secret/team/db#port?version=2", s), "5432")
+	w.want(t, source(t, "openbao://secret/team/db#password?version=1", s), old)
 	w.want(t, source(t, "openbao://secret/team/db#port", s), "5432")
 	w.want(t, source(t, "openbao://secret/team/db", s), two) // the field that is called as the secret is
 	w.want(t, source(t, "openbao://kv1/db", s), two)         // its only field

@@ -457,8 +457,7 @@ func (r *Resolver) timeout(q Query) time.Duration {
 
 // keyOf holds everything that the answer depends on, but for the field.
 func keyOf(k known, q Query) string {
-	ref, _, _ := strings.Cut(q.Ref.String(), "#")
-	parts := []string{ref, q.Dir}
+	parts := []string{q.Ref.Place(), q.Dir}
 	for key, v := range q.Settings {
 		parts = append(parts, key+"="+v)
 	}

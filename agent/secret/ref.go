@@ -84,6 +84,12 @@ func (r Ref) Options() map[string]string {
 	return all
 }
 
+// Place returns what the reference says but for the field, in one form for all ways
+// to write it.
+func (r Ref) Place() string {
+	return r.Scheme + "://" + url.PathEscape(r.Path) + "?" + r.query
+}
+
 // String returns the reference as it was written.
 func (r Ref) String() string { return r.text }
 

@@ -41,6 +41,23 @@ func TestParseRef(t *testing.T) {
 			t.Errorf("%s: %+v, %v", c.in, r, err)
 		}
 	}
+	place := func(s string) string {
+		r, err := ParseRef(s)
+		if err != nil {
+			t.Error(err)
+		}
+		return r.Place()
+	}
+	for _, c := range [][2]string{{"kv://a?v=1#x", "kv://a#y?v=1"}, {"ref+vault://a/b#/x", "openbao://a/b"}} {
+		if place(c[0]) != place(c[1]) {
+			t.Errorf("%s and %s are two places", c[0], c[1])
+		}
+	}
+	for _, c := range [][2]string{{"kv://a#x", "kv://a#x?v=1"}, {"kv://a%3Fv=1", "kv://a?v=1"}} {
+		if place(c[0]) == place(c[1]) {
+			t.Errorf("%s and %s are one place", c[0], c[1])
+		}
+	}
 	v := rand.Text()
 	for _, in := range []string{
 		"", v, "://" + v, "x://", "A://" + v, "a b://" + v, "postgres://user:" + v + "@host/db", "x://" + v + "\n", "x://" + v + "%zz",
