@@ -56,8 +56,14 @@ func run(argv []string, std stdio, getenv func(string) string) int {
 	a := &app{ui: u, home: h}
 	ctx, stop := context.WithCancel(context.Background())
 	defer stop()
-	if len(args) == 0 || args[0] != "kernel" { // the hook passes signals on to its kernel
-		go stopOnSignal(ctx, stop) // beside the command, which would wait 0.15 ms for it
+	switch {
+	case len(args) > 0 && args[0] == "kernel": // the hook passes signals on to its kernel
+	case len(args) > 0 && args[0] == "mask" && !u.terminal(u.in):
+		// Ctrl-C is for the program before the pipe, which may have more to say.
+		signal.Notify(make(chan os.Signal, 1), os.Interrupt)
+		go stopOnSignal(ctx, stop, syscall.SIGTERM)
+	default:
+		go stopOnSignal(ctx, stop, os.Interrupt, syscall.SIGTERM) // beside the command, which would wait 0.15 ms for it
 	}
 	root := newRootCmd(a, args)
 	root.SetArgs(args)
@@ -72,10 +78,10 @@ func run(argv []string, std stdio, getenv func(string) string) int {
 	return exitCode(err)
 }
 
-// stopOnSignal calls stop at the first signal that asks this process to end.
-func stopOnSignal(ctx context.Context, stop context.CancelFunc) {
+// stopOnSignal calls stop at the first of the signals that ask this process to end.
+func stopOnSignal(ctx context.Context, stop context.CancelFunc, which ...os.Signal) {
 	signals := make(chan os.Signal, 1)
-	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	signal.Notify(signals, which...)
 	defer signal.Stop(signals)
 	select {
 	case <-signals:

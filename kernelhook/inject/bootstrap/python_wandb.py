@@ -144,7 +144,8 @@ def table(module):
         return lambda self, *data: add_data(self, *(str(x) if isinstance(x, nbhush.Secret) else x for x in data))
 
     table = getattr(module, "Table", None)
-    if not table or not replace(table, "_to_table_json", make) or not replace(table, "add_data", make_add):
+    # to_json is what the artifact of a logged table has, names and types of columns too.
+    if not table or not all([replace(table, "_to_table_json", make), replace(table, "to_json", make), replace(table, "add_data", make_add)]):
         unknown("wandb", "tables")
 
 
