@@ -56,6 +56,7 @@ const (
 // changes the process: umask 077, not dumpable, no core files, two processors at most.
 func Serve(ctx context.Context, o Options) error {
 	umask()
+	closeInherited()
 	debug.SetGCPercent(gcPercent)
 	runtime.GOMAXPROCS(min(maxProcs, runtime.GOMAXPROCS(0)))
 	if err := socket.MkdirPrivate(o.Home.Run); err != nil {

@@ -30,9 +30,10 @@ type Log struct {
 
 	mu    sync.Mutex
 	file  *os.File
-	end   state // after our last write; another process may have written since
-	wrote state // the last line that we wrote into the newest file; size 0: none yet
-	lost  Head  // the end as it was when somebody took lines of ours away; else zero
+	end   state  // after our last write; another process may have written since
+	wrote state  // the last line that we wrote into the newest file; size 0: none yet
+	lost  Head   // the end as it was when somebody took lines of ours away; else zero
+	first uint64 // entries before the oldest file, as this Log found it and turned it
 }
 
 // state is what the next line needs to know of the file.
@@ -55,7 +56,7 @@ func Open(path string) (*Log, error) {
 	l := &Log{path: path, full: fullSize, file: file, end: state{size: -1}}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if err := l.locked(func() error { return nil }); err != nil {
+	if err := l.locked(func() (err error) { l.first, err = firstEntry(l.path); return err }); err != nil {
 		_ = file.Close()
 		return nil, err
 	}
@@ -192,6 +193,9 @@ func (l *Log) Accept() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.lost = Head{}
+	if first, err := firstEntry(l.path); err == nil {
+		l.first = first
+	}
 }
 
 // follow opens the file that has the log's name now, if somebody moved the one

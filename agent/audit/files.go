@@ -112,6 +112,13 @@ func (l *Log) turn() error {
 	if err != nil {
 		return err
 	}
+	if first, err := firstEntry(l.path); err == nil && first <= l.first {
+		defer func() { // what goes now is not missing
+			if now, err := firstEntry(l.path); err == nil {
+				l.first = now
+			}
+		}()
+	}
 	for i, n := range numbers {
 		if err := shift(l.path, n, len(numbers)-i); err != nil {
 			return fmt.Errorf("rename an older file of the audit log: %w", err)
@@ -179,22 +186,21 @@ func (l *Log) Head() (h Head, err error) {
 		if h = l.lost; h.Seq == 0 {
 			h = Head{Seq: l.end.seq, Hash: l.end.prev, Time: time.Now().UTC()}
 		}
-		numbers, err := older(l.path)
-		if err != nil {
-			return err
-		}
-		oldest := l.path
-		if len(numbers) > 0 {
-			oldest = numbered(l.path, numbers[0])
-		}
-		h.First, err = firstOf(oldest)
-		return err
+		h.First = l.first // not what is there now: files may have been taken away
+		return nil
 	})
 	return h, err
 }
 
-// firstOf returns the number of the last entry before the file at path.
-func firstOf(path string) (uint64, error) {
+// firstEntry returns the number of the last entry before the oldest file of the log at path.
+func firstEntry(path string) (uint64, error) {
+	numbers, err := older(path)
+	if err != nil {
+		return 0, err
+	}
+	if len(numbers) > 0 {
+		path = numbered(path, numbers[0])
+	}
 	f, err := os.Open(path)
 	if err != nil {
 		return 0, fmt.Errorf("open the audit log: %w", err)

@@ -2,6 +2,7 @@ package audit
 
 import (
 	"bytes"
+	"errors"
 	"os"
 	"path/filepath"
 	"slices"
@@ -69,6 +70,56 @@ func TestOldestFilesGo(t *testing.T) {
 	n, err := VerifyTo(path, h)
 	if err != nil || n >= 60 || uint64(n)+h.First != 60 {
 		t.Errorf("verify: %d after %d, %v", n, h.First, err)
+	}
+}
+
+// An older file that goes while a log is open is missed, however long it goes on, until
+// somebody accepts that.
+func TestOlderFileGoesMeanwhile(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "audit.jsonl")
+	l, err := Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = l.Close() }()
+	l.full = 500
+	more := func(n int) {
+		t.Helper()
+		for range n {
+			if err := l.Append(Entry{Op: OpSet, Verdict: Allowed, Name: "NAME"}); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	verify := func() error {
+		t.Helper()
+		h, err := l.Head()
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = VerifyTo(path, h)
+		return err
+	}
+	more(60) // with files that went by themselves
+	if err := verify(); err != nil {
+		t.Fatal(err)
+	}
+	numbers, err := older(path)
+	if err != nil || len(numbers) != maxFiles-1 {
+		t.Fatal(numbers, err)
+	}
+	if err := os.Remove(numbered(path, numbers[0])); err != nil {
+		t.Fatal(err)
+	}
+	for _, n := range []int{0, 1, 3, 30} {
+		more(n)
+		if err := verify(); !errors.Is(err, errCut) {
+			t.Errorf("%d entries later: %v", n, err)
+		}
+	}
+	l.Accept()
+	if err := verify(); err != nil {
+		t.Error(err)
 	}
 }
 
