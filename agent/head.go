@@ -165,10 +165,16 @@ func (h *heads) load() (was audit.Head, err error) {
 }
 
 // now returns where the log has to end: as this agent wrote it, or, where the log does not
-// agree with it, what was remembered before.
-func (h *heads) now() (audit.Head, error) {
+// agree with it, what was remembered before, which a lock closes.
+func (h *heads) now(locked bool) (audit.Head, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	switch {
+	case h.log != nil && h.checked:
+		return h.log.Head()
+	case locked:
+		return audit.Head{}, errLocked
+	}
 	was, err := h.load()
 	if err != nil || h.log == nil || h.check() != nil {
 		return was, err
@@ -181,10 +187,7 @@ func (s *session) AuditHead(context.Context) (api.AuditHead, error) {
 	if _, err := s.owner(audit.OpGet, ""); err != nil {
 		return api.AuditHead{}, err
 	}
-	if s.agent.values.isLocked() {
-		return api.AuditHead{}, errLocked
-	}
-	was, err := s.agent.heads.now()
+	was, err := s.agent.heads.now(s.agent.values.isLocked())
 	if err != nil {
 		return api.AuditHead{}, storeError(err)
 	}

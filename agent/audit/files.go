@@ -63,6 +63,9 @@ func openAll(path string) (files []*os.File, err error) {
 			paths = append(paths, numbered(path, n))
 		}
 		for _, p := range append(paths, path) {
+			if st, err := os.Stat(p); err == nil && !st.Mode().IsRegular() {
+				return &DamagedError{Path: p, Err: errors.New("it is no file")}
+			}
 			f, err := os.Open(p)
 			if errors.Is(err, fs.ErrNotExist) {
 				continue

@@ -62,7 +62,7 @@ holds what was its end when that was last remembered, in the encrypted store: a 
 after an entry, 50 ms after 64 of them, and when the agent ends. What came after that can be cut off unseen.`,
 		Args: argRange(0, 0, "no arguments"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			n, err := a.verifyAudit(cmd.Context())
+			n, unchecked, err := a.verifyAudit(cmd.Context())
 			if errors.Is(err, fs.ErrNotExist) {
 				if h, e := a.runningClient().AuditHead(cmd.Context()); e == nil && h.Seq > 0 {
 					return fmt.Errorf("the audit log is gone: %s ended with entry %d; go on without it with: nbhush audit accept", a.home.Audit(), h.Seq)
@@ -72,26 +72,28 @@ after an entry, 50 ms after 64 of them, and when the agent ends. What came after
 			if err != nil {
 				return err
 			}
+			if unchecked != nil {
+				a.printf("%d entries, each follows the one before: %s\n", n, a.home.Audit())
+				return fmt.Errorf("whether the log's end and its older files are there was not checked: %w", unchecked)
+			}
 			a.printf("%d entries, whole: %s\n", n, a.home.Audit())
 			return nil
 		},
 	}
 }
 
-// verifyAudit is audit.VerifyTo with what the agent remembers. The chain is
-// looked at first, as it is before the agent starts.
-func (a *app) verifyAudit(ctx context.Context) (int, error) {
-	n, err := audit.Verify(a.home.Audit())
-	if err != nil {
-		return n, err
+// verifyAudit is audit.VerifyTo with what the agent remembers, or why it does not say
+// that. The chain is looked at first, as it is before the agent starts.
+func (a *app) verifyAudit(ctx context.Context) (n int, unchecked, err error) {
+	if n, err = audit.Verify(a.home.Audit()); err != nil {
+		return n, nil, err
 	}
 	head, err := a.client().AuditHead(ctx)
 	if err != nil {
-		a.warningf("whether its end is there was not checked: %s", err)
-		return n, nil
+		return n, err, nil //nolint:nilerr // it is handed on
 	}
 	_, err = audit.VerifyTo(a.home.Audit(), audit.Head(head))
-	return n, err
+	return n, nil, err
 }
 
 func newAuditAcceptCmd(a *app) *cobra.Command {

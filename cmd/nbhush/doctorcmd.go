@@ -220,12 +220,14 @@ func checkSecrets(ctx context.Context, a *app) finding {
 }
 
 func checkAudit(ctx context.Context, a *app) finding {
-	n, err := a.verifyAudit(ctx)
-	if errors.Is(err, os.ErrNotExist) {
+	n, unchecked, err := a.verifyAudit(ctx)
+	switch {
+	case errors.Is(err, os.ErrNotExist):
 		return info("", "empty")
-	}
-	if err != nil {
+	case err != nil:
 		return failed(err, "keep a copy of "+a.home.Audit()+" and find out who changed it")
+	case unchecked != nil:
+		return info(hintOf(unchecked), "%s, the chain holds; whether its end is there was not checked: %v", plural(n, "line"), unchecked)
 	}
 	return ok("%s, the chain holds", plural(n, "line"))
 }
