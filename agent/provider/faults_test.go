@@ -2,12 +2,15 @@ package provider
 
 import (
 	"encoding/base64"
+	"fmt"
 	"io"
 	"log"
 	"net/http"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"runtime"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -265,6 +268,36 @@ done
 		if !strings.Contains(first, want) {
 			t.Errorf("the question has no %s", strings.ReplaceAll(want, w.stored["LOGIN"], "VALUE"))
 		}
+	}
+}
+
+// A program that leaves a process behind which has its output, as one that starts a
+// daemon, keeps nobody waiting.
+func TestProgramWithDaemon(t *testing.T) {
+	if _, err := exec.LookPath("setsid"); err != nil {
+		t.Skip("no setsid here")
+	}
+	value := random()
+	w := newWorld(t)
+	w.o.Programs = program(t, "nbhush-provider-ours", value, `
+read -r q
+id=$(printf %s "$q" | sed 's/.*"id":\([0-9]*\).*/\1/')
+setsid sleep 100 &
+echo "$!" >> "$(dirname "$0")/daemons"
+echo "{\"id\":$id,\"value\":\"$V\"}"
+`)
+	t.Cleanup(func() {
+		b, _ := os.ReadFile(filepath.Join(w.o.Programs, "daemons"))
+		for _, pid := range strings.Fields(string(b)) {
+			if n, err := strconv.Atoi(pid); err == nil {
+				if p, err := os.FindProcess(n); err == nil {
+					_ = p.Kill()
+				}
+			}
+		}
+	})
+	for i := range 4 {
+		w.want(t, source(t, fmt.Sprintf("ours://%d", i), nil), value)
 	}
 }
 

@@ -6,13 +6,16 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"os"
 	"os/exec"
 	"sync"
 	"time"
 )
 
-// idleTime is how long a program waits for another question.
-const idleTime = time.Minute
+const (
+	idleTime  = time.Minute // for which a program waits for another question
+	drainTime = time.Second // to read what a program said before it ended
+)
 
 // helper is a program that speaks the provider protocol. It runs while it is
 // asked, and for idleTime after.
@@ -26,9 +29,10 @@ type helper struct {
 
 // process is one run of a program. Its fields but pending do not change.
 type process struct {
-	cmd  *exec.Cmd
-	in   io.WriteCloser
-	idle *time.Timer
+	cmd   *exec.Cmd
+	in    io.WriteCloser
+	idle  *time.Timer
+	ended chan struct{} // closed once the program has
 
 	mu      sync.Mutex
 	pending map[int]chan<- answer // a channel that is closed says that the program has ended
@@ -66,7 +70,7 @@ func (h *helper) Read(ctx context.Context, q Query) (Document, error) {
 func (h *helper) send(q *question) (p *process, got <-chan answer, fresh bool, err error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.run == nil || h.run.ended() {
+	if h.run == nil || h.run.over() {
 		path, err := h.program()
 		if err != nil {
 			return nil, nil, false, err
@@ -110,21 +114,31 @@ func start(path string) (*process, error) {
 	if err != nil {
 		return nil, err
 	}
-	out, err := cmd.StdoutPipe()
+	out, theirs, err := os.Pipe()
 	if err != nil {
 		return nil, err
 	}
-	if err := cmd.Start(); err != nil {
+	cmd.Stdout = theirs
+	err = cmd.Start()
+	_ = theirs.Close()
+	if err != nil {
+		_ = out.Close()
 		return nil, err
 	}
-	p := &process{cmd: cmd, in: in, pending: map[int]chan<- answer{}}
+	p := &process{cmd: cmd, in: in, ended: make(chan struct{}), pending: map[int]chan<- answer{}}
 	p.idle = time.AfterFunc(idleTime, p.kill)
 	go p.receive(out)
+	go func() {
+		_ = cmd.Wait()
+		close(p.ended)
+		// What it started may have its output for days; what it said itself is there.
+		_ = out.SetReadDeadline(time.Now().Add(drainTime))
+	}()
 	return p, nil
 }
 
 // receive hands the answers on until the program ends.
-func (p *process) receive(out io.Reader) {
+func (p *process) receive(out io.ReadCloser) {
 	lines := bufio.NewScanner(out)
 	lines.Buffer(nil, 2*MaxAnswer)
 	bad := fail(Malformed, "", "the program of this provider ended without an answer")
@@ -149,7 +163,8 @@ func (p *process) receive(out io.Reader) {
 	p.pending = nil
 	p.mu.Unlock()
 	p.kill()
-	_ = p.cmd.Wait()
+	<-p.ended
+	_ = out.Close()
 	p.idle.Stop()
 }
 
@@ -178,13 +193,17 @@ func (p *process) giveUp(id int) {
 	p.mu.Lock()
 	delete(p.pending, id)
 	alone := len(p.pending) == 0
+	if alone {
+		p.pending, p.err = nil, fail(Unreachable, "", "it did not answer in time")
+	}
 	p.mu.Unlock()
 	if alone {
 		p.kill()
 	}
 }
 
-func (p *process) ended() bool {
+// over reports whether no question can be answered any more.
+func (p *process) over() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.pending == nil
@@ -199,5 +218,9 @@ func (p *process) why() *Error {
 // kill ends the program and what it started.
 func (p *process) kill() {
 	_ = p.in.Close()
-	killGroup(p.cmd)
+	select {
+	case <-p.ended: // its number may be another's
+	default:
+		killGroup(p.cmd)
+	}
 }

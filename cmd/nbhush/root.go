@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/nbhush/nbhush/agent/api"
 	"github.com/nbhush/nbhush/agent/client"
@@ -198,6 +199,7 @@ everything that is shown, saved or committed.`,
 		SilenceUsage:      true,
 		DisableAutoGenTag: true,
 	}
+	root.PersistentPreRunE = noEmptyFlags
 	root.SetIn(a.in)
 	root.SetOut(a.out)
 	root.SetErr(a.err)
@@ -222,6 +224,25 @@ everything that is shown, saved or committed.`,
 	root.CompletionOptions.DisableDefaultCmd = one
 	asGroup(root)
 	return root
+}
+
+// noEmptyFlags refuses a flag about secrets that is empty, as a variable of a script is that
+// nobody set: allow --until "" would be for ever, deny --notebook "" for all of them. An
+// empty profile is that of the folder.
+func noEmptyFlags(cmd *cobra.Command, _ []string) (err error) {
+	top := cmd
+	for top.HasParent() && top.Parent().HasParent() {
+		top = top.Parent()
+	}
+	if top.GroupID != "secrets" {
+		return nil
+	}
+	cmd.Flags().Visit(func(f *pflag.Flag) {
+		if err == nil && f.Value.Type() == "string" && f.Value.String() == "" && f.Name != "profile" {
+			err = &usageError{cmd, "--" + f.Name + " is empty"}
+		}
+	})
+	return err
 }
 
 // asGroup makes cmd, which only has subcommands, print its help without
