@@ -13,7 +13,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/joho/godotenv"
 	"gopkg.in/ini.v1"
 	"gopkg.in/yaml.v3"
 
@@ -126,33 +125,7 @@ func notA(what string) *Error {
 	return fail(Malformed, "mend the file; its lines are not repeated here, since they hold values", "the file is not %s", what)
 }
 
-// dollar stands for a $ that is no ${NAME} while a .env file is parsed: the parser takes $2y
-// of a hash for a variable, where python-dotenv and others do not.
-const dollar = "\U0010FFFD"
-
 var bom = []byte("\xef\xbb\xbf")
-
-func readDotenv(b []byte) (Document, error) {
-	b = bytes.TrimPrefix(b, bom)
-	text := make([]byte, 0, len(b)+bytes.Count(b, []byte("$"))*len(dollar))
-	defer func() { clear(text) }()
-	for i, c := range b {
-		if c != '$' || i+1 < len(b) && b[i+1] == '{' {
-			text = append(text, c)
-		} else {
-			text = append(text, dollar...)
-		}
-	}
-	parsed, err := godotenv.UnmarshalBytes(text)
-	if err != nil {
-		return Document{}, notA("a .env file")
-	}
-	doc := Document{Fields: make(map[string]secret.Value, len(parsed))}
-	for key, v := range parsed {
-		doc.Fields[key] = secret.New([]byte(strings.ReplaceAll(v, dollar, "$")))
-	}
-	return doc, nil
-}
 
 func readJSON(b []byte) (Document, error) {
 	dec := json.NewDecoder(bytes.NewReader(bytes.TrimPrefix(b, bom)))
