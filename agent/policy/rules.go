@@ -150,15 +150,40 @@ func parseOwn(path, home string, src []byte) ([]Rule, error) {
 	for i := range rules {
 		r := &rules[i]
 		r.Path = path
-		for _, list := range [][]string{r.Project, r.Notebook} {
-			for i, p := range list {
+		for _, list := range []*[]string{&r.Project, &r.Notebook} {
+			for i, p := range *list {
 				if rest, ok := strings.CutPrefix(p, "~/"); ok {
-					list[i] = filepath.ToSlash(home) + "/" + rest
+					(*list)[i] = filepath.ToSlash(home) + "/" + rest
+				}
+			}
+			for _, p := range *list {
+				if real := resolved(p, list == &r.Notebook); real != p {
+					*list = append(*list, real)
 				}
 			}
 		}
 	}
 	return rules, nil
+}
+
+// resolved returns an absolute pattern with the folders in front of its first wildcard as
+// they are without symbolic links, which is how projects and notebooks are known. A
+// notebook that is a link stays one.
+func resolved(pattern string, notebook bool) string {
+	if !strings.HasPrefix(pattern, "/") {
+		return pattern
+	}
+	fixed := pattern
+	if i := strings.IndexAny(pattern, `*?[\`); i >= 0 {
+		fixed = pattern[:strings.LastIndexByte(pattern[:i], '/')]
+	} else if notebook {
+		fixed = pattern[:strings.LastIndexByte(pattern, '/')]
+	}
+	real, err := filepath.EvalSymlinks(filepath.FromSlash(fixed))
+	if fixed == "" || err != nil {
+		return pattern
+	}
+	return strings.TrimSuffix(filepath.ToSlash(real), "/") + pattern[len(fixed):]
 }
 
 // ruleError says what is wrong with the user's own rules. Nothing is allowed

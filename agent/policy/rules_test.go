@@ -250,6 +250,46 @@ func TestOwnRules(t *testing.T) {
 	}
 }
 
+// A pattern means the folder that a link in it leads to: that is how projects are known.
+func TestOwnRulesThroughLinks(t *testing.T) {
+	dir, err := filepath.EvalSymlinks(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.MkdirAll(filepath.Join(dir, "real", "deep"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink("real", filepath.Join(dir, "link")); err != nil {
+		t.Skip(err)
+	}
+	path := filepath.Join(dir, "config.toml")
+	for _, c := range []struct{ condition, dir, notebook string }{
+		{`project = "~/link/**"`, "real/deep", ""},
+		{`project = "~/link"`, "real", ""},
+		{`notebook = "~/link/deep/*.ipynb"`, "real", "real/deep/a.ipynb"},
+		{`notebook = "~/link/deep/a.ipynb"`, "real", "real/deep/a.ipynb"},
+	} {
+		if err := os.WriteFile(path, []byte("[[rules]]\ndeny = \"A\"\n"+c.condition+"\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		rules, err := OwnRules(path, dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		q := Request{Name: "A", Dir: filepath.Join(dir, c.dir), Rules: rules}
+		if c.notebook != "" {
+			q.Notebook = filepath.Join(dir, c.notebook)
+		}
+		if d := Decide(q, nil, nil); d.Rule == nil {
+			t.Errorf("%s does not count: %+v", c.condition, d)
+		}
+		q.Dir, q.Notebook = filepath.Join(dir, "other"), filepath.Join(dir, "other", "a.ipynb")
+		if d := Decide(q, nil, nil); d.Rule != nil {
+			t.Errorf("%s counts elsewhere", c.condition)
+		}
+	}
+}
+
 // FuzzRules holds Decide to what rules and profiles promise, whatever stands in them.
 func FuzzRules(f *testing.F) {
 	f.Add([]byte("aA1 dB2 kA3"), uint16(7), uint8(1))
