@@ -5,11 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
 
 	"github.com/nbhush/nbhush/agent/api"
 	"github.com/nbhush/nbhush/agent/audit"
 	"github.com/nbhush/nbhush/agent/policy"
 	"github.com/nbhush/nbhush/agent/secret"
+	"github.com/nbhush/nbhush/agent/store"
 )
 
 // Explain says what a kernel would be told, by the rules that it would meet: the
@@ -60,10 +62,18 @@ func (s *session) Explain(_ context.Context, q api.ExplainRequest) (e api.Explan
 		e.From = entry.From.String()
 	}
 	e.Stored = s.agent.stored(name)
+	locked := s.agent.values.isLocked()
+	if known, err := s.agent.index.List(); locked && err == nil {
+		e.Stored = slices.ContainsFunc(known, func(k store.Entry) bool { return k.Name == name })
+	}
 	if e.Verdict == string(policy.Ask) && !e.Stored && !d.Listed { // the user would not be asked
 		e.Verdict, e.Mend = string(policy.Deny), "store it first: nbhush set "+q.Name
 	}
-	if d.Allow {
+	switch {
+	case locked:
+		e.Reason += "; the agent is locked, and gives nothing"
+		e.Mend = hintUnlock
+	case d.Allow:
 		e.Mend = "keep it from kernels with: nbhush deny --name " + q.Name
 	}
 	return e, nil

@@ -2,7 +2,6 @@ package policy
 
 import (
 	"fmt"
-	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -170,7 +169,7 @@ func listed(r Request, c *Config, a *Approval) Decision {
 	if c == nil && r.ConfigPath != "" && a != nil && a.Path == r.ConfigPath {
 		return Decision{
 			Reason: fmt.Sprintf("%s is gone, which was approved", r.ConfigPath),
-			Hint:   "put it back, or forget its rules with: nbhush deny " + shellWord(filepath.Dir(r.ConfigPath)),
+			Hint:   "put it back, or forget its rules with: nbhush deny " + shellWord(r.ConfigPath),
 		}
 	}
 	if c == nil || r.ConfigPath == "" {

@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -60,9 +61,9 @@ may have what the nbhush.toml lists in a profile that asks first. Neither is ask
 func newDenyCmd(a *app) *cobra.Command {
 	var o allowOptions
 	cmd := &cobra.Command{
-		Use:   "deny [DIR]",
+		Use:   "deny [DIR|FILE]",
 		Short: "take the approval of a project's nbhush.toml back",
-		Long: `Takes the approval of the nbhush.toml of DIR back. Kernels that run lose what they had by it before
+		Long: `Takes the approval of the nbhush.toml of DIR, or of FILE, back, also of one that is gone. Kernels that run lose what they had by it before
 their next cell; those of Java, Go, Julia and Scala when they end.
 
 With --name, no kernel may have that name, or none of one notebook, and nobody is asked for it:
@@ -202,17 +203,30 @@ func (a *app) warnMissing(ctx context.Context, names []string) error {
 }
 
 func runDeny(ctx context.Context, a *app, o allowOptions) error {
-	path, missing := findProject(o.dir)
-	if missing != nil { // what is gone may still be approved
-		dir, err := filepath.Abs(o.dir)
-		if err != nil {
-			return err
-		}
-		path = filepath.Join(dir, policy.FileName)
-	}
-	was, err := a.client().Deny(ctx, path)
+	own, err := filepath.Abs(o.dir)
 	if err != nil {
-		return cmp.Or(missing, err)
+		return err
+	}
+	base := filepath.Base(own)
+	isFile := base == policy.FileName || base == policy.SecretspecName
+	if !isFile {
+		own = filepath.Join(own, policy.FileName)
+	}
+	// What was approved right there comes first, gone or not: the file above may be another's.
+	path := own
+	was, err := a.client().Deny(ctx, path)
+	if !isFile && errors.Is(err, &api.Error{Code: api.CodeNotFound}) {
+		found, missing := findProject(o.dir)
+		if missing != nil {
+			return missing
+		}
+		if found != own {
+			path = found
+			was, err = a.client().Deny(ctx, path)
+		}
+	}
+	if err != nil {
+		return err
 	}
 	if o.json {
 		return a.printJSON(was)
