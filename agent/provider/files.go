@@ -199,7 +199,7 @@ func flattenYAML(to map[string]secret.Value, at string, n *yaml.Node, budget *in
 func readINI(b []byte) (Document, error) {
 	f, err := ini.LoadSources(ini.LoadOptions{
 		IgnoreInlineComment: true, PreserveSurroundedQuote: false, AllowShadows: false, SkipUnrecognizableLines: false,
-		IgnoreContinuation: true, KeyValueDelimiters: "=:",
+		IgnoreContinuation: true, AllowPythonMultilineValues: true, KeyValueDelimiters: "=:",
 	}, b)
 	if err != nil {
 		return Document{}, notA("an INI file")
@@ -211,7 +211,13 @@ func readINI(b []byte) (Document, error) {
 			at = ""
 		}
 		for _, k := range s.Keys() {
-			doc.Fields[join(at, k.Name())] = secret.New([]byte(k.Value()))
+			first, rest, more := strings.Cut(k.Value(), "\n")
+			for line := range strings.SplitSeq(rest, "\n") { // as Python's configparser, without what indents it
+				if more {
+					first += "\n" + strings.TrimSpace(line)
+				}
+			}
+			doc.Fields[join(at, k.Name())] = secret.New([]byte(first))
 		}
 	}
 	return doc, nil

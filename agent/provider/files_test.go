@@ -57,6 +57,8 @@ func TestFiles(t *testing.T) {
 		{"pin.yaml", "db:\n  pin: 007\n  x: V\n", "yaml://pin.yaml#db.pin", "007"},
 		{"alias.yaml", "a: &x V\nb: *x\n", "yaml://alias.yaml#b", "V"},
 		{"a.ini", "top = 1\n[db]\npassword = V # with ; all\n", "ini://a.ini#db.password", "V # with ; all"},
+		{"lines.ini", "[db]\npassword = V\n  second\nuser = me\n", "ini://lines.ini#db.password", "V\nsecond"},
+		{"after.ini", "[a]\nkey = one\n  two\n\n[db]\npassword = V", "ini://after.ini#db.password", "V"},
 		{"~/.netrc", "# c\nmachine example.com login me password \"V \\\"q\"\nmacdef x\nmachine no\n\ndefault login d password V2\n", "netrc://example.com#password", "V \"q"},
 		{"~/.netrc", "machine a\n  login me\n  password V\ndefault password x", "netrc://a", "V"},
 		{"~/.netrc", "machine a password x\ndefault password V", "netrc://b", "V"},

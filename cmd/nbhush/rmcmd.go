@@ -21,7 +21,8 @@ func newRmCmd(a *app) *cobra.Command {
 		Long: `Removes secrets from the keyring or the vault. Their values stay in the encrypted
 history, where nbhush restore finds them, and are still taken out of outputs and files.
 --forget wipes them there too; from then on they are not known, except to
-kernels that run now, which lose the secret as nbhush deny --help says.`,
+kernels that run now, which lose the secret as nbhush deny --help says. Files of nbhush
+sync and nbhush backup still hold them, and the next sync brings them back.`,
 		Args: argRange(1, -1, "the NAME of a secret"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			for _, arg := range args {

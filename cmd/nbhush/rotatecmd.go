@@ -202,7 +202,8 @@ Long values leave fewer: two are always kept, and more only up to 256 KiB.
 
 Former values are masked in outputs and files as the current one is. --forget wipes them; from
 then on they are neither known nor restorable. (The generation of the file before this one,
-encrypted as well, holds them until the next change.)`,
+encrypted as well, holds them until the next change; files of nbhush sync and nbhush backup
+hold them for ever, and the next sync brings them back.)`,
 		Args: argRange(1, 1, "the NAME of one secret"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			name, err := secret.ParseName(args[0])

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -65,6 +66,9 @@ func runRun(ctx context.Context, a *app, o runOptions) error {
 	}
 	env := os.Environ()
 	for name, v := range values {
+		if bytes.IndexByte(v.Reveal(), 0) >= 0 {
+			return fmt.Errorf("%s holds a NUL byte, which no environment can; use nbhush get %s", name, name)
+		}
 		env = append(env, string(name)+"="+string(v.Reveal()))
 		v.Wipe()
 	}
