@@ -70,7 +70,9 @@ func validProfile(s string) bool {
 }
 
 // asksByName reports whether a profile of that name asks unless its table says otherwise.
-func asksByName(profile string) bool { return profile == "prod" || profile == "production" }
+func asksByName(profile string) bool {
+	return strings.EqualFold(profile, "prod") || strings.EqualFold(profile, "production")
+}
 
 // parseProfiles reads [profiles]. A reason is about the key at path below it.
 func (c *Config) parseProfiles(all map[string]any) (path []string, reason string) {

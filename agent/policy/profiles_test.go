@@ -204,3 +204,12 @@ func FuzzNotebookProfile(f *testing.F) {
 		}
 	})
 }
+
+// A profile asks by what its name says, however that is written.
+func TestAsksByName(t *testing.T) {
+	for name, want := range map[string]bool{"prod": true, "Prod": true, "PRODUCTION": true, "production": true, "product": false, "dev": false, "": false} {
+		if got := asksByName(name); got != want {
+			t.Errorf("%q: %v", name, got)
+		}
+	}
+}

@@ -247,7 +247,7 @@ func runAllowList(ctx context.Context, a *app, o allowOptions) error {
 		return a.printJSON(all)
 	}
 	for _, al := range all {
-		a.printf("%s\t%s\n", printable(al.Path), strings.Join(al.Names, " "))
+		a.printf("%s\t%s\n", cell(al.Path), strings.Join(al.Names, " "))
 	}
 	return nil
 }

@@ -53,7 +53,7 @@ func parseUntil(text string) (time.Time, error) {
 	if text == "" {
 		return time.Time{}, nil
 	}
-	if day, err := time.ParseInLocation(time.DateOnly, text, time.Local); err == nil {
+	if day, err := time.ParseInLocation(time.DateOnly, text, time.Local); err == nil && day.Year() < 9999 { // as JSON has no year after it
 		return day.AddDate(0, 0, 1), nil
 	}
 	at, err := time.Parse(time.RFC3339, text)
@@ -182,7 +182,7 @@ func runGrants(ctx context.Context, a *app, asJSON bool) error {
 		if r.Deny {
 			verdict = "deny"
 		}
-		a.printf("%s\t%s\t%s\t%s\n", verdict, cmp.Or(r.Name, "*"), printable(in(r)), strings.TrimPrefix(ending(r), " "))
+		a.printf("%s\t%s\t%s\t%s\n", verdict, cmp.Or(r.Name, "*"), cell(in(r)), strings.TrimPrefix(ending(r), " "))
 	}
 	return nil
 }

@@ -110,6 +110,11 @@ func printable(s string) string {
 	}, s)
 }
 
+// cell is printable for a cell of a table, which has one line.
+func cell(s string) string {
+	return strings.NewReplacer("\n", "\uFFFD", "\t", "\uFFFD").Replace(printable(s))
+}
+
 // readSecret reads a value: from a prompt without echo where stdin is a
 // terminal, else all of standard input less one final newline. max is in bytes.
 func (u *ui) readSecret(prompt string, max int) ([]byte, error) {
