@@ -16,11 +16,11 @@ import (
 func readDotenv(b []byte) (Document, error) {
 	b = bytes.ReplaceAll(bytes.TrimPrefix(b, bom), []byte("\r\n"), []byte("\n"))
 	defer clear(b)
-	p := dotenv{text: b, fields: map[string]secret.Value{}}
+	p := dotenv{text: b, fields: map[string]secret.Value{}, left: 2 * MaxAnswer}
 	for p.skip(" \t\n\r\f\v"); p.at < len(b); p.skip(" \t\n\r\f\v") {
-		line := 1 + bytes.Count(b[:p.at], []byte("\n"))
-		if !p.entry() {
+		if begin := p.at; !p.entry() {
 			(&Document{Fields: p.fields}).Wipe()
+			line := 1 + bytes.Count(b[:begin], []byte("\n"))
 			return Document{}, notA(fmt.Sprintf("a .env file from line %d on", line))
 		}
 	}
@@ -31,9 +31,12 @@ type dotenv struct {
 	text   []byte
 	at     int
 	fields map[string]secret.Value
+	left   int // bytes that values may still have, which may hold those before them
 }
 
 const (
+	maxVariable = 1 << 10 // bytes of a name in ${NAME}
+
 	blanks      = " \t\f\v"
 	plainEscape = `\'"abfnrtv$`
 	meantEscape = "\\'\"\a\b\f\n\r\t\v$"
@@ -91,6 +94,9 @@ func (p *dotenv) entry() bool {
 	case gap == 0 || p.text[p.at] != '#':
 		value = p.plain()
 	}
+	if p.left < 0 {
+		return false
+	}
 	p.set(key, secret.New(value))
 	return p.end()
 }
@@ -130,47 +136,67 @@ func (p *dotenv) plain() []byte {
 			break
 		}
 	}
-	text = bytes.TrimRight(text, blanks+"\r")
-	out := make([]byte, 0, len(text))
-	for len(text) > 0 {
-		v, n := p.variable(text)
-		out, text = append(out, v...), text[n:]
-	}
-	return out
+	return p.value(bytes.TrimRight(text, blanks+"\r"), 0)
 }
 
 // quoted reads a value between q and q; false if the second one is missing.
-func (p *dotenv) quoted(q byte) (out []byte, ok bool) {
+func (p *dotenv) quoted(q byte) ([]byte, bool) {
 	text := p.text[p.at+1:]
-	out = make([]byte, 0, max(0, bytes.IndexByte(text, q)))
-	for len(text) > 0 && text[0] != q {
+	n := 0
+	for n < len(text) && text[n] != q {
+		if text[n] == '\\' {
+			n++
+		}
+		n++
+	}
+	if n >= len(text) {
+		return nil, false
+	}
+	p.at += 1 + n + 1
+	return p.value(text[:n], q), true
+}
+
+// value returns what text means between quotes q, or 0 for none.
+func (p *dotenv) value(text []byte, q byte) []byte {
+	out := make([]byte, 0, len(text))
+	behind := len(text) - 1 - bytes.LastIndexByte(text, '}') // what is left closes nothing
+	for len(text) > 0 && p.left >= 0 {
 		v, n := text[:1], 1
 		switch {
-		case text[0] == '\\' && len(text) > 1:
+		case q != 0 && text[0] == '\\' && len(text) > 1:
 			v, n = text[:2], 2
 			if i := bytes.IndexByte([]byte(plainEscape), text[1]); i >= 0 && (q == '"' || i < 2) {
 				v = []byte{meantEscape[i]}
 			}
-		case q == '"':
+		case q != '\'' && text[0] == '$' && len(text) > behind:
 			v, n = p.variable(text)
 		}
 		out, text = append(out, v...), text[n:]
+		p.left -= len(v)
 	}
-	p.at = len(p.text) - len(text) + 1
-	return out, len(text) > 0
+	return out
 }
 
-// variable returns what ${NAME} that text begins with stands for, or its first byte, and how long that is.
+// variable returns what ${NAME} that text begins with stands for, or its first byte, and
+// how long that is. A } is in text.
 func (p *dotenv) variable(text []byte) (v []byte, n int) {
 	inner, ok := bytes.CutPrefix(text, []byte("${"))
-	inner, _, closed := bytes.Cut(inner, []byte("}"))
-	name, fallback, has := bytes.Cut(inner, []byte(":"))
-	if !ok || !closed || has && !bytes.HasPrefix(fallback, []byte("-")) {
+	end := bytes.IndexAny(inner[:min(len(inner), maxVariable)], "}:")
+	if !ok || end < 0 {
 		return text[:1], 1
 	}
-	n = len("${") + len(inner) + len("}")
+	name, rest := inner[:end], inner[end:]
+	fallback, has := bytes.CutPrefix(rest, []byte(":-"))
+	if !has && rest[0] == ':' {
+		return text[:1], 1
+	}
+	if !has {
+		fallback = rest
+	}
+	fallback, after, _ := bytes.Cut(fallback, []byte("}"))
+	n = len(text) - len(after)
 	if value, ok := p.fields[string(name)]; ok {
 		return value.Reveal(), n
 	}
-	return bytes.TrimPrefix(fallback, []byte("-")), n
+	return fallback, n
 }
