@@ -63,8 +63,9 @@ func (s *session) Explain(_ context.Context, q api.ExplainRequest) (e api.Explan
 	}
 	e.Stored = s.agent.stored(name)
 	locked := s.agent.values.isLocked()
-	if known, err := s.agent.index.List(); locked && err == nil {
-		e.Stored = slices.ContainsFunc(known, func(k store.Entry) bool { return k.Name == name })
+	if locked { // the index has the names
+		known, err := s.agent.index.List()
+		e.Stored = err == nil && slices.ContainsFunc(known, func(k store.Entry) bool { return k.Name == name })
 	}
 	if e.Verdict == string(policy.Ask) && !e.Stored && !d.Listed { // the user would not be asked
 		e.Verdict, e.Mend = string(policy.Deny), "store it first: nbhush set "+q.Name
